@@ -1,0 +1,68 @@
+# The verbs of this tree. "make install" is for people; packages call it with DESTDIR.
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+BINDIR = $(PREFIX)/bin
+SBINDIR = $(PREFIX)/sbin
+MANDIR = $(PREFIX)/share/man
+UNITDIR = $(PREFIX)/lib/systemd/system
+SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
+# journald reads catalogs from here alone.
+CATALOGDIR = /usr/lib/systemd/catalog
+
+SWIFT_BUILD = swift build -c release --static-swift-stdlib --explicit-target-dependency-import-check error
+RELEASE = .build/release
+PAGES = $(wildcard docs/*.[1-8])
+INSTALLED = $(SBINDIR)/netanomalyd $(BINDIR)/netanomalyctl $(UNITDIR)/netanomalyd.service \
+	$(SYSUSERSDIR)/netanomalyd.conf $(CATALOGDIR)/netanomalyd.catalog \
+	$(foreach page,$(PAGES),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
+
+.PHONY: help build run test lint bench install uninstall clean
+
+help: ## Show this
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
+
+build: ## Build both programs (release, no Swift runtime needed to run them)
+	$(SWIFT_BUILD)
+
+run: ## Start the daemon here and show it two anomalies (root)
+	packaging/run
+
+test: ## Run all tests (root)
+	packaging/test
+
+lint: ## Check style: Swift, C, shell, Python
+	packaging/lint
+
+bench: ## Measure what the daemon costs (root)
+	Benchmarks/run
+
+install: build ## Install under PREFIX=/usr; DESTDIR= is for packages
+	install -D -m 755 $(RELEASE)/netanomalyd $(DESTDIR)$(SBINDIR)/netanomalyd
+	install -D -m 755 $(RELEASE)/netanomalyctl $(DESTDIR)$(BINDIR)/netanomalyctl
+	install -D -m 644 systemd/netanomalyd.sysusers $(DESTDIR)$(SYSUSERSDIR)/netanomalyd.conf
+	install -D -m 644 systemd/netanomalyd.catalog $(DESTDIR)$(CATALOGDIR)/netanomalyd.catalog
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/sbin/|$(SBINDIR)/|' systemd/netanomalyd.service > $(DESTDIR)$(UNITDIR)/netanomalyd.service
+	for page in $(PAGES); do \
+		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	test -e $(DESTDIR)$(SYSCONFDIR)/netanomaly.conf || \
+		install -D -m 644 etc/netanomaly.conf $(DESTDIR)$(SYSCONFDIR)/netanomaly.conf
+ifeq ($(DESTDIR),)
+	systemd-sysusers $(SYSUSERSDIR)/netanomalyd.conf
+	journalctl --update-catalog
+	test ! -d /run/systemd/system || systemctl daemon-reload
+	@echo "Installed. Start it with: systemctl enable --now netanomalyd"
+endif
+
+uninstall: ## Remove what install put there; the configuration and the user stay
+ifeq ($(DESTDIR),)
+	test ! -d /run/systemd/system || systemctl disable --now netanomalyd
+endif
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+ifeq ($(DESTDIR),)
+	journalctl --update-catalog
+	test ! -d /run/systemd/system || systemctl daemon-reload
+endif
+
+clean: ## Remove everything that was built
+	rm -rf .build

@@ -1,0 +1,39 @@
+/// One setting as it is in force.
+public struct EffectiveSetting: Sendable, Equatable {
+    /// Without brackets: `Limits`, `Rule gso-tiny-size`.
+    public let section: String
+    /// `DedupIntervalSec`.
+    public let key: String
+    /// As a file would say it; empty where a rule follows `[Limits]` or chooses its own priority.
+    public let value: String
+    /// `FILE:LINE`, or `default`.
+    public let origin: String
+}
+
+extension Configuration {
+    /// The configuration as text that reads back as the same: each value under a comment with its origin.
+    public var dump: String {
+        var text = ""
+        var section = ""
+        for setting in settings where !setting.value.isEmpty {
+            if setting.section != section {
+                section = setting.section
+                text += "\(text.isEmpty ? "" : "\n")[\(section)]\n"
+            }
+            text += "# \(setting.origin)\n\(setting.key)=\(setting.value)\n"
+        }
+        return text
+    }
+
+    /// What a reload from this configuration to another changes, such as `[Limits] DedupIntervalSec: 1min -> 30s`.
+    ///
+    /// - Parameter other: A configuration of the same rules.
+    /// - Returns: One line for each setting whose value differs; empty if both say the same.
+    public func changes(to other: Configuration) -> [String] {
+        func shown(_ value: String) -> String { value.isEmpty ? "not set" : value }
+        return zip(settings, other.settings).compactMap { old, new in
+            old.value == new.value
+                ? nil : "[\(old.section)] \(old.key): \(shown(old.value)) -> \(shown(new.value))"
+        }
+    }
+}

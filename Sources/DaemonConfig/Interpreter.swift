@@ -1,0 +1,85 @@
+import AnomalyModel
+
+/// Reads files one after the other against the schema and keeps the last value of each setting.
+///
+/// Every value is checked, also one that a later file overrides: a mistake must not wait for that file to go away.
+struct Interpreter {
+    /// A value that is in force and where it was written.
+    struct Assignment {
+        let change: Setting.Change
+        let origin: String
+    }
+
+    /// Where the lines of a file belong.
+    private enum Place {
+        case beforeFirstSection
+        /// Its header has been reported; its keys are not judged.
+        case unknownSection
+        case section(String)
+    }
+
+    private let schema: Schema
+    /// By index in the schema's settings; absent for a default.
+    private(set) var assignments: [Int: Assignment] = [:]
+    private(set) var errors: ConfigurationErrors
+
+    init(schema: Schema, errors: ConfigurationErrors) {
+        self.schema = schema
+        self.errors = errors
+    }
+
+    mutating func read(_ source: ConfigurationSource) {
+        var place = Place.beforeFirstSection
+        var firstLines: [Int: Int] = [:]
+        for statement in ConfigurationDocument(source.bytes) {
+            do throws(Complaint) {
+                switch statement.content {
+                case .malformedLine(let complaint):
+                    throw complaint
+                case .malformedSection(let complaint):
+                    place = .unknownSection
+                    throw complaint
+                case .section(let name, let argument):
+                    place = .unknownSection
+                    place = .section(try schema.section(name, argument: argument))
+                case .assignment(let key, let value, let valueColumn):
+                    guard let index = try setting(key, in: place) else { continue }
+                    if let first = firstLines[index] {
+                        let section = schema.settings[index].section
+                        throw Complaint("\(quoted(key)) in [\(section)] is already set on line \(first)")
+                    }
+                    firstLines[index] = statement.line
+                    let position = (line: statement.line, column: valueColumn)
+                    assign(value, to: index, at: position, in: source.path)
+                }
+            } catch {
+                errors.report(error.text, file: source.path, line: statement.line, column: statement.column)
+            }
+        }
+    }
+
+    private func setting(_ key: String, in place: Place) throws(Complaint) -> Int? {
+        switch place {
+        case .beforeFirstSection: throw Complaint("key \(quoted(key)) stands before the first [Section]")
+        case .unknownSection: nil
+        case .section(let section): try schema.setting(key, in: section)
+        }
+    }
+
+    /// An empty value takes back what earlier files have set, as in systemd's own files.
+    private mutating func assign(
+        _ value: String, to index: Int, at position: (line: Int, column: Int), in file: String
+    ) {
+        if value.isEmpty {
+            assignments[index] = nil
+            return
+        }
+        let setting = schema.settings[index]
+        do throws(Complaint) {
+            let change = try setting.parse(value)
+            assignments[index] = Assignment(change: change, origin: "\(safeText(file.utf8)):\(position.line)")
+        } catch {
+            errors.report("\(setting.key): \(error.text)", file: file, line: position.line, column: position.column)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import AnomalyModel
+
+/// One key of one section.
+struct Setting {
+    /// Enters a checked value.
+    typealias Change = (inout Draft) -> Void
+
+    let section: String
+    let key: String
+    /// Checks a value that is not empty.
+    let parse: (String) throws(Complaint) -> Change
+    /// The value as a file would say it; empty where nothing is set and another setting or the rule decides.
+    let text: (Draft) -> String
+
+    init<Value>(_ section: String, _ key: String, _ syntax: Syntax<Value>, _ path: WritableKeyPath<Draft, Value>) {
+        self.section = section
+        self.key = key
+        parse = { text throws(Complaint) in
+            let value = try syntax.parse(text)
+            return { $0[keyPath: path] = value }
+        }
+        text = { syntax.text($0[keyPath: path]) }
+    }
+
+    init<Value>(_ section: String, _ key: String, _ syntax: Syntax<Value>, _ path: WritableKeyPath<Draft, Value?>) {
+        self.section = section
+        self.key = key
+        parse = { text throws(Complaint) in
+            let value = try syntax.parse(text)
+            return { $0[keyPath: path] = value }
+        }
+        text = { $0[keyPath: path].map(syntax.text) ?? "" }
+    }
+}
+
+/// All sections and keys there are, in the order in which they are listed.
+struct Schema {
+    /// Sections with a detector's switch.
+    private static let detectorSections: [(name: String, detector: DetectorName)] = [
+        ("ARP", DetectorName("arp")),
+        ("TunGSO", DetectorName("tun-gso")),
+    ]
+
+    /// A year: sums with the clock stay far from overflow.
+    private static let accountingInterval = TimeSpan.second...(365 * TimeSpan.day)
+    private static let dedupInterval = 0...TimeSpan.day
+    /// A burst of 100000 in a millisecond still leaves 10 ns to each entry: no division by it is one by zero.
+    private static let rateLimitInterval = TimeSpan.millisecond...TimeSpan.hour
+    private static let rateLimitBurst: ClosedRange<UInt32> = 1...100_000
+    /// Kernel memory for all keys is taken at the start: more than a million is a slip of the finger.
+    private static let maxKeys: ClosedRange<UInt32> = 16...1_048_576
+
+    let settings: [Setting]
+    private let rules: [Rule]
+
+    init(rules: [Rule]) {
+        self.rules = rules
+        var settings = [
+            Setting("Daemon", "Backend", .backend, \.backend),
+            Setting(
+                "Daemon", "AccountingIntervalSec", .timeSpan(Self.accountingInterval, orZero: true),
+                \.accountingIntervalNanoseconds),
+            Setting("Limits", "DedupIntervalSec", .timeSpan(Self.dedupInterval), \.limits.dedupIntervalNanoseconds),
+            Setting(
+                "Limits", "RateLimitIntervalSec", .timeSpan(Self.rateLimitInterval),
+                \.limits.rateLimitIntervalNanoseconds),
+            Setting("Limits", "RateLimitBurst", .count(Self.rateLimitBurst), \.limits.rateLimitBurst),
+            Setting("Limits", "MaxKeys", .count(Self.maxKeys), \.limits.maxKeys),
+        ]
+        for (name, detector) in Self.detectorSections {
+            settings.append(Setting(name, "Enabled", .boolean, \.isEnabled[detector]))
+        }
+        for (index, rule) in rules.enumerated() { settings += Self.settings(of: rule, at: index) }
+        self.settings = settings
+    }
+
+    /// What holds when no file says anything.
+    var defaults: Draft {
+        Draft(
+            isEnabled: Dictionary(uniqueKeysWithValues: Self.detectorSections.map { ($0.detector, true) }),
+            rules: rules.map { Draft.RuleSection($0) })
+    }
+
+    private static func settings(of rule: Rule, at index: Int) -> [Setting] {
+        let section = "Rule \(rule.name)"
+        var settings = [
+            Setting(section, "Enabled", .boolean, \.rules[index].isEnabled),
+            Setting(section, "Priority", .priority, \.rules[index].priority),
+            Setting(
+                section, "DedupIntervalSec", .timeSpan(dedupInterval), \.rules[index].dedupIntervalNanoseconds),
+            Setting(
+                section, "RateLimitIntervalSec", .timeSpan(rateLimitInterval),
+                \.rules[index].rateLimitIntervalNanoseconds),
+            Setting(section, "RateLimitBurst", .count(rateLimitBurst), \.rules[index].rateLimitBurst),
+        ]
+        if let threshold = rule.threshold {
+            settings.append(Setting(section, threshold.key, .count(threshold.range), \.rules[index].threshold))
+        }
+        return settings
+    }
+
+    /// The section that a header names, as ``Setting/section`` spells it.
+    func section(_ name: String, argument: String?) throws(Complaint) -> String {
+        let plain = ["Daemon", "Limits"] + Self.detectorSections.map(\.name)
+        switch (name, argument) {
+        case ("Rule", let rule?):
+            if rules.contains(where: { $0.name.text == rule }) { return "Rule \(rule)" }
+            throw Complaint("unknown rule \(quoted(rule))" + suggestion(for: rule, among: rules.map(\.name.text)))
+        case ("Rule", nil):
+            throw Complaint("section [Rule] needs the name of a rule, as in [Rule arp-malformed]")
+        case (_, nil) where plain.contains(name):
+            return name
+        case (_, let argument?) where plain.contains(name):
+            throw Complaint("section [\(name)] takes no name, found \(quoted(argument))")
+        case (_, nil) where rules.contains(where: { $0.name.text == name }):
+            throw Complaint("unknown section '\(name)', did you mean 'Rule \(name)'?")
+        default:
+            throw Complaint("unknown section \(quoted(name))" + suggestion(for: name, among: plain + ["Rule"]))
+        }
+    }
+
+    /// The index in ``settings`` of a key in a section that exists.
+    func setting(_ key: String, in section: String) throws(Complaint) -> Int {
+        if let index = settings.firstIndex(where: { $0.key == key && $0.section == section }) { return index }
+        let problem = "unknown key \(quoted(key)) in [\(section)]"
+        let homes = settings.filter { $0.key == key }.map(\.section)
+        if !homes.isEmpty { throw Complaint("\(problem), known in " + Self.joined(homes)) }
+        let keys = settings.filter { $0.section == section }.map(\.key)
+        throw Complaint(problem + suggestion(for: key, among: keys))
+    }
+
+    /// Sections as they may stand in a sentence; that every rule has is said once.
+    private static func joined(_ sections: [String]) -> String {
+        let rules = sections.filter { $0.hasPrefix("Rule ") }
+        let others = sections.filter { !$0.hasPrefix("Rule ") }
+        return (others + (rules.count > 1 ? ["Rule <name>"] : rules)).map { "[\($0)]" }.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The predicates of the arp detector that look at one frame's header alone.
+ *
+ * Plain inline C over plain values: the BPF program calls them with what it read from the packet, the unit tests call
+ * them with tables. Each returns the sub-case (enum arp_detail), or ARP_DETAIL_NONE when the frame is fine.
+ */
+#ifndef NA_ARP_RULES_H
+#define NA_ARP_RULES_H
+
+#include "arp_event.h"
+
+#ifdef __bpf__
+#define ARP_INLINE static __attribute__((always_inline)) inline
+#else
+#define ARP_INLINE static inline
+#endif
+
+/* The facts of a frame, all in host byte order. MACs sit in the low 48 bits, first byte highest. */
+struct arp_facts {
+	unsigned long long eth_source;
+	unsigned long long sender_mac;
+	unsigned int sender_ip;
+	unsigned int length; /* from the ARP header to the end of the frame */
+	unsigned short hardware_type;
+	unsigned short protocol_type;
+	unsigned short operation;
+	unsigned short device_type; /* ARPHRD_* of the device */
+	unsigned char hardware_length;
+	unsigned char protocol_length;
+	unsigned char device_address_length;
+	unsigned char has_ethernet;
+};
+
+#define ARP_MAC_BROADCAST 0xffffffffffffULL
+#define ARP_MAC_GROUP_BIT 0x010000000000ULL
+
+#define ARP_HEADER_LEN 8  /* fixed part: types, lengths, operation (RFC 826) */
+#define ARP_PACKET_LEN 28 /* with two Ethernet and two IPv4 addresses */
+#define ARP_OP_REQUEST 1
+#define ARP_OP_REPLY 2
+#define ARP_OP_RARP_REQUEST 3
+#define ARP_OP_RARP_REPLY 4
+#define ARP_OP_IN_REQUEST 8
+#define ARP_OP_IN_REPLY 9
+#define ARP_OP_NAK 10
+#define ARP_HRD_ETHER 1
+#define ARP_HRD_IEEE802 6
+#define ARP_HRD_FDDI 774
+#define ARP_PRO_IP 0x0800
+
+/* True on devices whose ARP is RFC 826 over 48-bit addresses; AX.25, FireWire and others have formats of their own. */
+ARP_INLINE int arp_is_ethernet_like(unsigned short device_type)
+{
+	return device_type == ARP_HRD_ETHER || device_type == ARP_HRD_IEEE802 || device_type == ARP_HRD_FDDI;
+}
+
+/* arp-malformed: RFC 826, and what arp_rcv() and arp_process() refuse. */
+ARP_INLINE unsigned int arp_malformed(const struct arp_facts *f)
+{
+	if (f->length < ARP_HEADER_LEN)
+		return ARP_DETAIL_SHORT;
+	/* arp_process(): Ethernet, token ring, FDDI and 802.3 devices take both hardware types. */
+	if (f->hardware_type != ARP_HRD_ETHER && f->hardware_type != ARP_HRD_IEEE802)
+		return ARP_DETAIL_HARDWARE_TYPE;
+	if (f->protocol_type != ARP_PRO_IP)
+		return ARP_DETAIL_PROTOCOL_TYPE;
+	if (f->hardware_length != f->device_address_length)
+		return ARP_DETAIL_HARDWARE_LENGTH;
+	if (f->protocol_length != 4)
+		return ARP_DETAIL_PROTOCOL_LENGTH;
+	if (f->length < ARP_HEADER_LEN + 2u * f->hardware_length + 2u * f->protocol_length)
+		return ARP_DETAIL_SHORT;
+	switch (f->operation) {
+	case ARP_OP_REQUEST:
+	case ARP_OP_REPLY:
+		return ARP_DETAIL_NONE;
+	case ARP_OP_RARP_REQUEST:
+	case ARP_OP_RARP_REPLY:
+	case ARP_OP_IN_REQUEST:
+	case ARP_OP_IN_REPLY:
+	case ARP_OP_NAK:
+		return ARP_DETAIL_KNOWN_OPERATION;
+	default:
+		return ARP_DETAIL_OPERATION;
+	}
+}
+
+/* True for 03:bf:xx:xx:xx:xx, Microsoft NLB in multicast mode: a group address that really answers for a cluster. */
+ARP_INLINE int arp_is_nlb_multicast(unsigned long long mac)
+{
+	return mac >> 32 == 0x03bf;
+}
+
+/*
+ * True for the MACs that virtual routers share and hand over: VRRP and CARP (00:00:5e:00:01, RFC 5798 7.3), HSRP
+ * (00:00:0c:07:ac and 00:00:0c:9f:f), GLBP (00:07:b4).
+ */
+ARP_INLINE int arp_is_virtual_router_mac(unsigned long long mac)
+{
+	return mac >> 8 == 0x00005e0001 || mac >> 8 == 0x00000c07ac || mac >> 12 == 0x00000c9ff ||
+	       mac >> 24 == 0x0007b4;
+}
+
+/*
+ * True when Microsoft NLB explains the difference: in multicast mode the cluster's MAC is 03:bf:..., in unicast mode
+ * it is 02:bf:w:x:y:z and member h (1 to 32) masks its frames' source as 02:h:w:x:y:z.
+ */
+ARP_INLINE int arp_is_nlb_pair(unsigned long long eth_source, unsigned long long sender_mac)
+{
+	unsigned int source_head = eth_source >> 32;
+
+	if (arp_is_nlb_multicast(sender_mac))
+		return 1;
+	return sender_mac >> 32 == 0x02bf && source_head >= 0x0201 && source_head <= 0x0220 &&
+	       (unsigned int)sender_mac == (unsigned int)eth_source;
+}
+
+/* arp-bad-sender-mac: no station has a zero, broadcast or group address (RFC 1812, 3.3.2). */
+ARP_INLINE unsigned int arp_bad_sender_mac(const struct arp_facts *f)
+{
+	if (f->sender_mac == 0)
+		return ARP_DETAIL_MAC_ZERO;
+	if (f->sender_mac == ARP_MAC_BROADCAST)
+		return ARP_DETAIL_MAC_BROADCAST;
+	if (f->sender_mac & ARP_MAC_GROUP_BIT && !arp_is_nlb_multicast(f->sender_mac))
+		return ARP_DETAIL_MAC_MULTICAST;
+	if (f->has_ethernet && (f->eth_source == 0 || f->eth_source & ARP_MAC_GROUP_BIT) &&
+	    !arp_is_nlb_multicast(f->eth_source))
+		return ARP_DETAIL_ETHERNET_SOURCE;
+	return ARP_DETAIL_NONE;
+}
+
+/* arp-bad-sender-ip: addresses that no host may have (RFC 1122, 3.2.1.3); 0.0.0.0 is a probe's sender, in requests. */
+ARP_INLINE unsigned int arp_bad_sender_ip(const struct arp_facts *f)
+{
+	unsigned int ip = f->sender_ip;
+
+	if (ip == 0)
+		return f->operation == ARP_OP_REPLY ? ARP_DETAIL_IP_ZERO_IN_REPLY : ARP_DETAIL_NONE;
+	if (ip == 0xffffffff)
+		return ARP_DETAIL_IP_BROADCAST;
+	if (ip >> 24 == 0)
+		return ARP_DETAIL_IP_THIS_NETWORK;
+	if (ip >> 24 == 127)
+		return ARP_DETAIL_IP_LOOPBACK;
+	if (ip >> 28 == 0xe)
+		return ARP_DETAIL_IP_MULTICAST;
+	if (ip >> 28 == 0xf)
+		return ARP_DETAIL_IP_RESERVED;
+	return ARP_DETAIL_NONE;
+}
+
+/* arp-sender-mismatch: the frame's source is not who the ARP header says; virtual routers and NLB do so by design. */
+ARP_INLINE int arp_sender_mismatch(const struct arp_facts *f)
+{
+	return f->has_ethernet && f->eth_source != f->sender_mac && !arp_is_virtual_router_mac(f->sender_mac) &&
+	       !arp_is_virtual_router_mac(f->eth_source) && !arp_is_nlb_pair(f->eth_source, f->sender_mac);
+}
+
+#endif

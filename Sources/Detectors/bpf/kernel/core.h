@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel structures the programs read, with the fields they read and no others. libbpf relocates every offset to
+ * the running kernel (CO-RE), so this needs no generated header and no kernel source.
+ */
+#ifndef NA_CORE_H
+#define NA_CORE_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+struct bpf_map;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+	__u64 net_cookie;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct rtnl_link_ops {
+	char *kind;
+};
+
+struct in_ifaddr {
+	struct in_ifaddr *ifa_next;
+	__be32 ifa_local;
+	__be32 ifa_broadcast;
+	unsigned char ifa_prefixlen;
+};
+
+struct in_device {
+	struct in_ifaddr *ifa_list;
+};
+
+struct net_device {
+	char name[16];
+	int ifindex;
+	unsigned short type;
+	unsigned char addr_len;
+	unsigned char *dev_addr;
+	possible_net_t nd_net;
+	struct rtnl_link_ops *rtnl_link_ops;
+	struct in_device *ip_ptr;
+	struct {
+		struct list_head upper;
+	} adj_list;
+	unsigned char priv[0]; /* since 6.13; before, the driver's part follows the structure, aligned to 32 */
+};
+
+struct netdev_adjacent {
+	struct net_device *dev;
+	struct list_head list;
+};
+
+struct skb_shared_info {
+	unsigned short gso_size;
+	unsigned short gso_segs;
+	unsigned int gso_type;
+};
+
+struct sock_common {
+	unsigned short skc_family;
+	possible_net_t skc_net;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+	struct sock *sk;
+	unsigned int len;
+	unsigned int data_len;
+	__u8 ip_summed : 2; /* bit-fields: BPF_CORE_READ_BITFIELD only */
+	__u8 encapsulation : 1;
+	__u8 vlan_present : 1; /* until 6.2 */
+	int skb_iif;
+	__u32 vlan_all; /* since 6.2 */
+	__u16 vlan_tci;
+	__u16 inner_network_header;
+	__be16 protocol;
+	__u16 transport_header;
+	__u16 network_header;
+	__u16 mac_header;
+	unsigned int end; /* an offset from head on 64-bit kernels */
+	unsigned char *head;
+	unsigned char *data;
+};
+
+struct neigh_table {
+	int family;
+};
+
+struct neighbour {
+	struct neigh_table *tbl;
+	__u8 nud_state;
+	unsigned char ha[32];
+	struct net_device *dev;
+	__u8 primary_key[0];
+};
+
+struct tun_struct {
+	unsigned int flags;
+	struct net_device *dev;
+};
+
+struct tun_file {
+	struct sock sk;
+	struct tun_struct *tun;
+};
+
+struct tap_dev {
+	struct net_device *dev;
+};
+
+struct tap_queue {
+	struct sock sk;
+	struct tap_dev *tap;
+	unsigned int flags;
+};
+
+struct kernfs_node {
+	char *name;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct task_struct {
+	struct css_set *cgroups;
+};
+
+#pragma clang attribute pop
+
+/* A pointer that the verifier lets us read through without a helper call; since 6.2. */
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
+
+#define NA_ETH_P_IP 0x0800
+#define NA_ETH_P_ARP 0x0806
+#define NA_ETH_P_8021Q 0x8100
+#define NA_ETH_P_IPV6 0x86dd
+#define NA_ETH_P_8021AD 0x88a8
+#define NA_ETH_HLEN 14
+#define NA_VLAN_HLEN 4
+#define NA_ARPHRD_ETHER 1
+#define NA_AF_INET 2
+#define NA_AF_PACKET 17
+#define NA_VLAN_NONE 0xffff
+#define NA_VLAN_VID_MASK 0x0fff
+#define NA_HEADER_UNSET 0xffff /* skb_mac_header_was_set() */
+
+static __always_inline bool na_is_vlan(__be16 protocol)
+{
+	return protocol == bpf_htons(NA_ETH_P_8021Q) || protocol == bpf_htons(NA_ETH_P_8021AD);
+}
+
+/* The VLAN id of a tag that hardware or the kernel took out of the frame, or NA_VLAN_NONE. */
+static __always_inline __u16 na_offloaded_vlan(struct sk_buff *skb)
+{
+	if (bpf_core_field_exists(skb->vlan_all)) {
+		if (!skb->vlan_all)
+			return NA_VLAN_NONE;
+	} else if (!BPF_CORE_READ_BITFIELD_PROBED(skb, vlan_present)) {
+		return NA_VLAN_NONE;
+	}
+	return skb->vlan_tci & NA_VLAN_VID_MASK;
+}
+
+/* Offset of the data from head. Read by helper: the verifier forbids arithmetic on pairs of loaded pointers. */
+static __always_inline __u32 na_data_offset(struct sk_buff *skb)
+{
+	return (__u64)BPF_CORE_READ(skb, data) - (__u64)BPF_CORE_READ(skb, head);
+}
+
+/* Six bytes as a number, first byte highest. */
+static __always_inline __u64 na_mac_bits(const unsigned char *mac)
+{
+	return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | (__u64)mac[3] << 16 |
+	       (__u64)mac[4] << 8 | mac[5];
+}
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Reading a packet's GSO metadata and headers. Headers are only ever read inside the linear area. */
+#ifndef NA_GSO_PACKET_BPF_H
+#define NA_GSO_PACKET_BPF_H
+
+#include "core.h"
+#include "tun_gso_event.h"
+#include "tun_gso_rules.h"
+
+#define GSO_EXTENSIONS_MAX 4 /* IPv6 extension headers followed before the transport protocol counts as unknown */
+#define IPV4_HLEN 20
+#define IPV6_HLEN 40
+#define IPV4_FRAGMENT 0x1fff /* offset part of frag_off */
+
+struct gso_metadata {
+	__u32 type; /* enum gso_type_bit */
+	__u16 size;
+	__u16 segs;
+};
+
+struct gso_packet {
+	__u32 l3_offset; /* from head, of the header that gso_type speaks of */
+	__u32 l4_offset;
+	__u32 linear_end; /* first offset from head outside the linear area */
+	__u8 ip_version;
+	__u8 l4_protocol;
+	__u8 source[16];
+	__u8 destination[16];
+};
+
+static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
+{
+	struct skb_shared_info *info = (void *)(skb->head + skb->end);
+	struct gso_metadata gso = {};
+
+	if (bpf_rdonly_cast) {
+		info = bpf_rdonly_cast(info, bpf_core_type_id_kernel(struct skb_shared_info));
+		gso.type = info->gso_type;
+		gso.size = info->gso_size;
+		gso.segs = info->gso_segs;
+	} else {
+		gso.type = BPF_CORE_READ(info, gso_type);
+		gso.size = BPF_CORE_READ(info, gso_size);
+		gso.segs = BPF_CORE_READ(info, gso_segs);
+	}
+	return gso;
+}
+
+/* Copies `size` bytes at `offset` from head; false if they are not all linear. */
+static __always_inline bool gso_copy(struct sk_buff *skb, const struct gso_packet *packet, __u32 offset, void *to,
+				     __u32 size)
+{
+	if (offset + size > packet->linear_end)
+		return false;
+	return bpf_probe_read_kernel(to, size, BPF_CORE_READ(skb, head) + offset) == 0;
+}
+
+static __always_inline void gso_read_ipv4(struct sk_buff *skb, struct gso_packet *packet)
+{
+	struct {
+		__u8 version_length;
+		__u8 tos;
+		__be16 total;
+		__be16 id;
+		__be16 fragment;
+		__u8 ttl;
+		__u8 protocol;
+		__be16 checksum;
+		__u8 source[4];
+		__u8 destination[4];
+	} ip = {};
+
+	if (!gso_copy(skb, packet, packet->l3_offset, &ip, sizeof(ip)))
+		return;
+	__builtin_memcpy(packet->source, ip.source, 4);
+	__builtin_memcpy(packet->destination, ip.destination, 4);
+	packet->l4_offset = packet->l3_offset + (ip.version_length & 0xf) * 4;
+	if (!(bpf_ntohs(ip.fragment) & IPV4_FRAGMENT))
+		packet->l4_protocol = ip.protocol;
+}
+
+static __always_inline void gso_read_ipv6(struct sk_buff *skb, struct gso_packet *packet)
+{
+	struct {
+		__u8 version[6];
+		__u8 next;
+		__u8 hops;
+		__u8 source[16];
+		__u8 destination[16];
+	} ip = {};
+	__u32 offset = packet->l3_offset + IPV6_HLEN;
+	__u8 next;
+
+	if (!gso_copy(skb, packet, packet->l3_offset, &ip, sizeof(ip)))
+		return;
+	__builtin_memcpy(packet->source, ip.source, 16);
+	__builtin_memcpy(packet->destination, ip.destination, 16);
+	next = ip.next;
+	for (int i = 0; i < GSO_EXTENSIONS_MAX; i++) {
+		__u8 extension[2] = {};
+
+		/* Hop-by-hop, routing, destination options (RFC 8200, 4); fragments and the rest end the walk. */
+		if (next != 0 && next != 43 && next != 60)
+			break;
+		if (!gso_copy(skb, packet, offset, extension, sizeof(extension)))
+			return;
+		next = extension[0];
+		offset += (extension[1] + 1) * 8;
+	}
+	if (next == 0 || next == 43 || next == 44 || next == 60)
+		return;
+	packet->l4_protocol = next;
+	packet->l4_offset = offset;
+}
+
+/* The offset of the outer IP header from head, and the protocol it should be by the frame's type. */
+static __always_inline __u32 gso_outer_header(struct sk_buff *skb, const struct gso_packet *packet, __be16 *protocol)
+{
+	__u16 mac_header = BPF_CORE_READ(skb, mac_header);
+	__u32 offset;
+
+	*protocol = BPF_CORE_READ(skb, protocol);
+	if (BPF_CORE_READ(skb, dev, type) != NA_ARPHRD_ETHER || mac_header == NA_HEADER_UNSET)
+		return BPF_CORE_READ(skb, network_header);
+	offset = mac_header + NA_ETH_HLEN;
+	if (!gso_copy(skb, packet, mac_header + 12, protocol, sizeof(*protocol)))
+		return offset;
+	for (int i = 0; i < 2 && na_is_vlan(*protocol); i++) {
+		if (!gso_copy(skb, packet, offset + 2, protocol, sizeof(*protocol)))
+			break;
+		offset += NA_VLAN_HLEN;
+	}
+	return offset;
+}
+
+/*
+ * Finds the IP header that gso_type speaks of (a tunnel's inner one) and reads addresses and transport protocol. A
+ * global function, so that the verifier looks at it once per program; the packet therefore comes as an address.
+ */
+__noinline int gso_parse(__u64 address, __u32 is_tunnel, struct gso_packet *packet)
+{
+	struct sk_buff *skb = (void *)address;
+	__be16 protocol = 0;
+	__u32 offset;
+	__u8 first = 0;
+
+	if (!packet)
+		return 0;
+	packet->l4_protocol = GSO_L4_UNKNOWN;
+	packet->linear_end = na_data_offset(skb) + BPF_CORE_READ(skb, len) - BPF_CORE_READ(skb, data_len);
+	offset = is_tunnel ? BPF_CORE_READ(skb, inner_network_header) : gso_outer_header(skb, packet, &protocol);
+	packet->l3_offset = offset;
+	if (gso_copy(skb, packet, offset, &first, 1))
+		first >>= 4;
+	/* Outside a tunnel the frame's type decides; the version nibble of something that is not IP means nothing. */
+	if (is_tunnel)
+		packet->ip_version = first == 4 || first == 6 ? first : GSO_IP_VERSION_NONE;
+	else if (protocol == bpf_htons(NA_ETH_P_IP))
+		packet->ip_version = first == 6 ? 6 : 4;
+	else if (protocol == bpf_htons(NA_ETH_P_IPV6))
+		packet->ip_version = first == 4 ? 4 : 6;
+	if (packet->ip_version == 4)
+		gso_read_ipv4(skb, packet);
+	else if (packet->ip_version == 6)
+		gso_read_ipv6(skb, packet);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The tun-gso detector's kernel half: judges the GSO metadata of packets that enter from and leave to the owner of a
+ * TUN, TAP, macvtap or ipvtap device, and sees the packets whose header or segmentation the kernel refused.
+ *
+ * A packet without GSO metadata, and one on any other device, is let go after a few loads. gso_type is read as the
+ * kernel's 32 bits from skb_shared_info: the classic tracepoints cut it to 16 and so lose UDP segmentation.
+ */
+#include "kernel/gate.bpf.h"
+#include "kernel/gso_packet.bpf.h"
+#include "kernel/tun_device.bpf.h"
+
+enum skb_drop_reason {
+	SKB_DROP_REASON_NOT_SPECIFIED,
+	SKB_DROP_REASON_DEV_HDR,
+};
+
+/* Where a packet was judged, and what is known of it there. */
+struct gso_view {
+	struct na_origin origin;
+	struct gso_metadata gso;
+	struct gso_packet packet;
+	__u64 location;
+	__u32 tun_flags;
+	__u32 drop_reason;
+	__u32 device_kind;
+	bool has_gso;
+};
+
+static __always_inline void fill_headers(struct gso_event *event, struct sk_buff *skb, const struct gso_packet *packet)
+{
+	__u32 start = skb->mac_header == NA_HEADER_UNSET ? na_data_offset(skb) : skb->mac_header;
+	__u32 length = packet->linear_end > start ? packet->linear_end - start : 0;
+
+	if (length > NA_HEADER_MAX)
+		length = NA_HEADER_MAX;
+	if (length && bpf_probe_read_kernel(event->headers, length, skb->head + start) == 0)
+		event->headers_length = length;
+}
+
+static __always_inline void fill_ports(struct gso_event *event, struct sk_buff *skb, const struct gso_packet *packet)
+{
+	__be16 ports[2] = {};
+
+	if (packet->l4_protocol != GSO_IPPROTO_TCP && packet->l4_protocol != GSO_IPPROTO_UDP &&
+	    packet->l4_protocol != GSO_IPPROTO_SCTP)
+		return;
+	if (!gso_copy(skb, packet, packet->l4_offset, ports, sizeof(ports)))
+		return;
+	event->source_port = bpf_ntohs(ports[0]);
+	event->destination_port = bpf_ntohs(ports[1]);
+	event->has_ports = 1;
+}
+
+static __always_inline void fill_packet(struct gso_event *event, struct sk_buff *skb, const struct gso_view *view)
+{
+	const struct gso_packet *packet = &view->packet;
+
+	event->head.location = view->location;
+	event->gso_type = view->gso.type;
+	event->gso_size = view->gso.size;
+	event->gso_segs = view->gso.segs;
+	event->has_gso = view->has_gso;
+	event->length = skb->len;
+	event->linear_length = skb->len - skb->data_len;
+	event->protocol = bpf_ntohs(skb->protocol);
+	event->encapsulation = BPF_CORE_READ_BITFIELD_PROBED(skb, encapsulation);
+	event->ip_summed = BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed);
+	event->device_kind = view->device_kind;
+	event->tun_flags = view->tun_flags;
+	event->drop_reason = view->drop_reason;
+	event->ip_version = packet->ip_version;
+	event->l4_protocol = packet->l4_protocol;
+	__builtin_memcpy(event->source, packet->source, sizeof(event->source));
+	__builtin_memcpy(event->destination, packet->destination, sizeof(event->destination));
+	fill_ports(event, skb, packet);
+	fill_headers(event, skb, packet);
+}
+
+/* An address as a key word: IPv4 as it is, IPv6 folded. A collision would only merge two flows' deduplication. */
+static __always_inline __u64 address_word(const struct gso_packet *packet, const __u8 *address)
+{
+	__u64 high, low;
+
+	__builtin_memcpy(&high, address, 8);
+	__builtin_memcpy(&low, address + 8, 8);
+	return packet->ip_version == 4 ? bpf_ntohl((__u32)high) : high * 0x9e3779b97f4a7c15ULL ^ low;
+}
+
+static __always_inline void report(void *ctx, struct sk_buff *skb, struct na_key *key, const struct gso_view *view)
+{
+	struct net_device *dev = view->origin.dev;
+	struct sock *sk = skb->sk;
+	struct gso_event *event;
+
+	if (dev) {
+		na_set_namespace(key, BPF_CORE_READ(dev, nd_net.net));
+		key->ifindex = BPF_CORE_READ(dev, ifindex);
+	} else if (sk) {
+		na_set_namespace(key, BPF_CORE_READ(sk, __sk_common.skc_net.net));
+	}
+	key->a = (__u64)view->packet.ip_version << 56 | (__u64)view->device_kind << 48 | view->gso.type;
+	key->b = address_word(&view->packet, view->packet.source);
+	key->c = address_word(&view->packet, view->packet.destination);
+	event = na_gate(ctx, key, &view->origin, sizeof(*event));
+	if (!event)
+		return;
+	fill_packet(event, skb, view);
+	bpf_ringbuf_submit(event, 0);
+}
+
+/* `ctx` holds the packet's address as every hook's first argument. */
+static __always_inline void read_facts(void *ctx, struct sk_buff *skb, struct gso_view *view, struct gso_facts *facts)
+{
+	__u64 address = 0;
+
+	facts->type = view->gso.type;
+	facts->size = view->gso.size;
+	facts->encapsulation = BPF_CORE_READ_BITFIELD_PROBED(skb, encapsulation);
+	facts->network_header = skb->network_header;
+	facts->transport_header = skb->transport_header;
+	facts->inner_network_header = skb->inner_network_header;
+	facts->received = view->origin.direction == NA_DIRECTION_RX;
+	bpf_probe_read_kernel(&address, sizeof(address), ctx);
+	gso_parse(address, facts->encapsulation && facts->type & GSO_TUNNEL_BITS, &view->packet);
+	facts->ip_version = view->packet.ip_version;
+	facts->l4_protocol = view->packet.l4_protocol;
+}
+
+/* Rules about size and type alone: judged where the packet is handed over, after the kernel's own segmentation. */
+static __always_inline bool judge_metadata(const struct gso_facts *facts, struct na_key *key)
+{
+	if (gso_size_without_type(facts))
+		key->rule = GSO_RULE_SIZE_WITHOUT_TYPE;
+	else if (gso_type_without_size(facts))
+		key->rule = GSO_RULE_TYPE_WITHOUT_SIZE;
+	else
+		return false;
+	return true;
+}
+
+/* Rules about what the metadata says of the headers: judged before the kernel segments or drops for that reason. */
+static __always_inline bool judge_headers(const struct gso_facts *facts, struct na_key *key)
+{
+	key->detail = gso_tunnel_without_encapsulation(facts);
+	if (key->detail) {
+		key->rule = GSO_RULE_TUNNEL_WITHOUT_ENCAPSULATION;
+		return true;
+	}
+	key->detail = gso_ip_mismatch(facts);
+	if (key->detail) {
+		key->rule = GSO_RULE_IP_MISMATCH;
+		return true;
+	}
+	key->detail = gso_l4_mismatch(facts);
+	if (key->detail) {
+		key->rule = GSO_RULE_L4_MISMATCH;
+		return true;
+	}
+	key->detail = gso_tiny_size(facts, na_threshold(GSO_RULE_TINY_SIZE));
+	if (key->detail) {
+		key->rule = GSO_RULE_TINY_SIZE;
+		return true;
+	}
+	return false;
+}
+
+/* Everything a hook needs to know to judge a packet; the loads before it are what ordinary packets pay. */
+#define GSO_VIEW(view, skb, device, hook, way)                                    \
+	struct gso_view view = {                                                  \
+		.origin = {.dev = (device), .probe = (hook), .direction = (way)}, \
+		.gso = gso_read(skb),                                             \
+		.has_gso = true,                                                  \
+	}
+
+static __always_inline int packet_from_owner(void *ctx, struct sk_buff *skb, __u32 probe)
+{
+	struct net_device *dev = skb->dev;
+	struct gso_facts facts = {};
+	struct na_key key = {};
+
+	GSO_VIEW(view, skb, dev, probe, NA_DIRECTION_RX);
+	if (!(view.gso.type | view.gso.size) || !dev)
+		return 0;
+	view.device_kind = gso_device_kind(dev);
+	if (view.device_kind == GSO_DEVICE_OTHER)
+		return 0;
+	read_facts(ctx, skb, &view, &facts);
+	if (!judge_metadata(&facts, &key) && !judge_headers(&facts, &key))
+		return 0;
+	if (view.device_kind == GSO_DEVICE_TUN)
+		view.tun_flags = tun_flags_of_device(dev);
+	report(ctx, skb, &key, &view);
+	return 0;
+}
+
+SEC("tp_btf/netif_receive_skb_entry")
+int BPF_PROG(on_netif_receive_skb_entry, struct sk_buff *skb)
+{
+	return packet_from_owner(ctx, skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY);
+}
+
+SEC("tp_btf/napi_gro_receive_entry")
+int BPF_PROG(on_napi_gro_receive_entry, struct sk_buff *skb)
+{
+	return packet_from_owner(ctx, skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY);
+}
+
+SEC("tp_btf/napi_gro_frags_entry")
+int BPF_PROG(on_napi_gro_frags_entry, struct sk_buff *skb)
+{
+	return packet_from_owner(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY);
+}
+
+static __always_inline int packet_to_owner(void *ctx, struct sk_buff *skb, __u32 probe)
+{
+	struct net_device *dev = skb->dev;
+	struct gso_facts facts = {};
+	struct na_key key = {};
+	bool is_handed_over = probe == GSO_PROBE_NET_DEV_START_XMIT, is_broken;
+
+	GSO_VIEW(view, skb, dev, probe, NA_DIRECTION_TX);
+	/* The rules about headers need a size; those about metadata need either. */
+	if (!(is_handed_over ? view.gso.type | view.gso.size : view.gso.size) || !dev)
+		return 0;
+	view.device_kind = gso_device_kind(dev);
+	if (view.device_kind == GSO_DEVICE_OTHER)
+		return 0;
+	read_facts(ctx, skb, &view, &facts);
+	is_broken = is_handed_over ? judge_metadata(&facts, &key) : judge_headers(&facts, &key);
+	if (!is_broken)
+		return 0;
+	if (view.device_kind == GSO_DEVICE_TUN)
+		view.tun_flags = tun_flags_of_device(dev);
+	report(ctx, skb, &key, &view);
+	return 0;
+}
+
+SEC("tp_btf/net_dev_queue")
+int BPF_PROG(on_net_dev_queue, struct sk_buff *skb)
+{
+	return packet_to_owner(ctx, skb, GSO_PROBE_NET_DEV_QUEUE);
+}
+
+SEC("tp_btf/net_dev_start_xmit")
+int BPF_PROG(on_net_dev_start_xmit, struct sk_buff *skb)
+{
+	return packet_to_owner(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT);
+}
+
+/* A reason of its own for a bad device header; kernels before 6.16 have none. */
+static __always_inline bool is_device_header(__u32 reason)
+{
+	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_DEV_HDR) &&
+	       reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_DEV_HDR);
+}
+
+/* True for the drop of a packet whose virtio header was refused: by the reason, where the kernel gives one. */
+static __always_inline bool is_header_refusal(__u32 reason)
+{
+	return !bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED) ||
+	       reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED) ||
+	       is_device_header(reason);
+}
+
+/* A TUN also refuses, with the same reason, what is neither IPv4 nor IPv6. */
+static __always_inline bool is_foreign_to_tun(struct sk_buff *skb, __u32 tun_flags)
+{
+	__u8 first = 0;
+
+	if (!(tun_flags & IFF_TUN) || skb->len == skb->data_len)
+		return false;
+	bpf_probe_read_kernel(&first, sizeof(first), skb->data);
+	return first >> 4 != 4 && first >> 4 != 6;
+}
+
+static __always_inline int header_rejected(void *ctx, struct sk_buff *skb, struct owner owner, __u64 location,
+					   __u32 reason)
+{
+	struct gso_view view = {
+		.origin = {.dev = owner.dev, .probe = GSO_PROBE_KFREE_SKB, .direction = NA_DIRECTION_RX},
+		.location = location,
+		.drop_reason = reason,
+		.tun_flags = owner.flags,
+		.device_kind = owner.kind,
+	};
+	struct na_key key = {.rule = GSO_RULE_HEADER_REJECTED};
+
+	if (!is_header_refusal(reason))
+		return 0;
+	if (owner.dev && (!(owner.flags & IFF_VNET_HDR) || is_foreign_to_tun(skb, owner.flags)))
+		return 0;
+	view.packet.l4_protocol = GSO_L4_UNKNOWN;
+	view.packet.linear_end = na_data_offset(skb) + skb->len - skb->data_len;
+	report(ctx, skb, &key, &view);
+	return 0;
+}
+
+/* Drops are rare and the two owners' code is large: out of line. */
+static __noinline int tun_header_rejected(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason)
+{
+	return header_rejected(ctx, skb, tun_of_socket(skb->sk), location, reason);
+}
+
+static __noinline int tap_header_rejected(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason)
+{
+	return header_rejected(ctx, skb, tap_of_socket(skb->sk), location, reason);
+}
+
+static __noinline int segmentation_refused(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason)
+{
+	struct net_device *dev = skb->dev;
+	struct gso_facts facts = {};
+	struct na_key key = {.rule = GSO_RULE_SEGMENTATION_REFUSED};
+
+	GSO_VIEW(view, skb, dev, GSO_PROBE_KFREE_SKB, NA_DIRECTION_TX);
+	if (!dev)
+		return 0;
+	view.location = location;
+	view.drop_reason = reason;
+	view.device_kind = gso_device_kind(dev);
+	read_facts(ctx, skb, &view, &facts);
+	/* A packet that came from an owner is ours wherever it dies; others only on our devices. */
+	if (view.device_kind == GSO_DEVICE_OTHER && !(facts.type & GSO_DODGY))
+		return 0;
+	if (view.device_kind == GSO_DEVICE_TUN)
+		view.tun_flags = tun_flags_of_device(dev);
+	report(ctx, skb, &key, &view);
+	return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location, unsigned int reason)
+{
+	bool has_size = gso_read(skb).size != 0;
+
+	/* Ordinary drops have a device, no GSO size, and another reason. */
+	if (!has_size && skb->dev && !is_device_header(reason))
+		return 0;
+	switch (drop_site((__u64)location)) {
+	case DROP_SITE_TUN_WRITE:
+		return skb->dev ? 0 : tun_header_rejected(ctx, skb, (__u64)location, reason);
+	case DROP_SITE_TAP_WRITE:
+		return tap_header_rejected(ctx, skb, (__u64)location, reason);
+	case DROP_SITE_SEGMENTATION:
+		return has_size ? segmentation_refused(ctx, skb, (__u64)location, reason) : 0;
+	default:
+		return 0;
+	}
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,66 @@
+public import AnomalyModel
+
+/// Deduplicates, then limits, and keeps the books: per rule, seen = passed + deduplicated + limited + overflow.
+///
+/// It means the same as the gate inside the kernel program, and every event passes it: it is the whole gate where a
+/// backend has none, and a second fence, with the same settings, behind one that has. It books what it decides itself:
+/// what an event carries as `suppressed` was booked by whoever suppressed it.
+public struct Gate: Sendable {
+    private var deduplicator: Deduplicator
+    private var limiter: RateLimiter
+
+    /// The verdicts so far; `written`, `lostRing` and `lostJournal` stay 0: what passes has its fate further on.
+    ///
+    /// One entry per rule, so as many as the program and its configuration name.
+    public private(set) var ledger: [RuleName: RuleAccount] = [:]
+
+    /// Replacing them, at reload, keeps keys, counts and used-up bursts.
+    public var settings: GateSettings {
+        didSet {
+            deduplicator.settings = settings
+            limiter.settings = settings
+        }
+    }
+
+    /// Starts empty.
+    public init(settings: GateSettings) {
+        self.settings = settings
+        deduplicator = Deduplicator(settings: settings)
+        limiter = RateLimiter(settings: settings)
+    }
+
+    /// When `takeExpired` next has something to do: CLOCK_BOOTTIME in nanoseconds, nil while no key is known.
+    public var nextDeadline: UInt64? { deduplicator.nextDeadline }
+
+    /// The anomaly to write, with the counts of its key, or nil if it was only counted.
+    ///
+    /// Summaries always pass: they end an account, and refusing one would only make another.
+    ///
+    /// - Parameter now: CLOCK_BOOTTIME in nanoseconds, never less than in an earlier call.
+    public mutating func admit(_ anomaly: Anomaly, now: UInt64) -> Anomaly? {
+        let rule = anomaly.rule.name
+        let events: UInt64 = anomaly.kind == .event ? 1 : 0
+        var account = ledger[rule] ?? RuleAccount()
+        defer { ledger[rule] = account }
+        account.seen += events
+        switch deduplicator.admit(anomaly, now: now) {
+        case .overflow:
+            account.overflow += events
+            return nil
+        case .deduplicated:
+            account.deduplicated += events
+            return nil
+        case .pass(let passed):
+            guard passed.kind == .event, !limiter.admit(rule, now: now) else { return passed }
+            deduplicator.putBack(passed, now: now)
+            account.limited += events
+            return nil
+        }
+    }
+
+    /// Summaries that are due, see `Deduplicator.takeExpired`; what they count is in the ledger already.
+    public mutating func takeExpired(now: UInt64) -> [Anomaly] { deduplicator.takeExpired(now: now) }
+
+    /// All outstanding summaries, for shutdown.
+    public mutating func takeAll() -> [Anomaly] { deduplicator.takeAll() }
+}

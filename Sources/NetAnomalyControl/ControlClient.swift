@@ -1,0 +1,97 @@
+import Glibc
+
+/// Why the daemon could not be asked.
+public struct ControlFailure: Error, CustomStringConvertible {
+    /// A sentence with the path and what to do.
+    public let description: String
+    /// Set where only the permission is missing.
+    public let isPermission: Bool
+
+    init(_ text: String, isPermission: Bool = false) {
+        description = text
+        self.isPermission = isPermission
+    }
+}
+
+/// Asks a running netanomalyd over its control socket: one line, one answer.
+public struct ControlClient {
+    /// Where the daemon listens unless told otherwise.
+    public static let defaultPath = "/run/netanomaly/control"
+    /// A daemon that takes longer is in trouble.
+    private static let timeoutSeconds = 10
+    /// Bytes of an answer that are read; a status report has some 10,000.
+    private static let maxAnswerBytes = 4 << 20
+
+    private let path: String
+
+    /// Names the socket; nothing is opened yet.
+    public init(path: String = ControlClient.defaultPath) { self.path = path }
+
+    /// Sends a request line and returns the answer without its last newline.
+    public func ask(_ request: String) throws(ControlFailure) -> String {
+        let descriptor = try connect()
+        defer { close(descriptor) }
+        let line = Array((request + "\n").utf8)
+        guard send(descriptor, line, line.count, Int32(MSG_NOSIGNAL)) == line.count else {
+            throw ControlFailure("Cannot ask netanomalyd on \(path): \(errorText())")
+        }
+        return try readAnswer(descriptor)
+    }
+
+    private func connect() throws(ControlFailure) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw ControlFailure("\(path): a socket's path has at most 107 bytes")
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw ControlFailure("Cannot create a socket: \(errorText())") }
+        var limit = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        let connected = withUnsafePointer(to: address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        if connected == 0 { return descriptor }
+        let failure = errno
+        close(descriptor)
+        throw unreachable(failure)
+    }
+
+    private func unreachable(_ failure: Int32) -> ControlFailure {
+        let reason = String(cString: strerror(failure))
+        switch failure {
+        case EACCES, EPERM:
+            return ControlFailure(
+                "Not permitted to use \(path): run as root or as the daemon's user", isPermission: true)
+        case ENOENT, ECONNREFUSED:
+            return ControlFailure(
+                "No netanomalyd answers on \(path) (\(reason)): start it with 'systemctl start netanomalyd', "
+                    + "or name its socket with --control")
+        default:
+            return ControlFailure("Cannot connect to \(path): \(reason)")
+        }
+    }
+
+    private func readAnswer(_ descriptor: Int32) throws(ControlFailure) -> String {
+        var answer: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 16384)
+        while answer.count < Self.maxAnswerBytes {
+            let count = read(descriptor, &block, block.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else {
+                throw ControlFailure("netanomalyd on \(path) gave no answer in \(Self.timeoutSeconds) s: \(errorText())")
+            }
+            if count == 0 { break }
+            answer += block[..<count]
+        }
+        guard answer.last == UInt8(ascii: "\n") else {
+            throw ControlFailure("netanomalyd on \(path) broke off its answer")
+        }
+        return String(decoding: answer.dropLast(), as: UTF8.self)
+    }
+
+    private func errorText() -> String { String(cString: strerror(errno)) }
+}

@@ -1,0 +1,10 @@
+import AnomalyModel
+
+/// The exact account of every rule, put together from the kernel's counts, the gate's and the output's.
+struct Books {
+    /// In the order of the detectors' rules.
+    let accounts: [(rule: RuleName, account: RuleAccount)]
+
+    /// All rules together.
+    var total: RuleAccount { accounts.reduce(RuleAccount()) { $0 + $1.account } }
+}

@@ -1,0 +1,66 @@
+import AnomalyModel
+import DaemonConfig
+import Detectors
+import SystemdProtocols
+import TracingBackends
+
+/// What others ask of the daemon: status, and reload by request or SIGHUP.
+extension Daemon {
+    /// The control protocol, see netanomalyctl(1): `status` is answered in JSON, `reload` by `applied`, or by `refused`
+    /// and one problem a line.
+    func answer(_ request: String) -> String {
+        switch request {
+        case "status":
+            runners.forEach { $0.drain(now: boottimeNanoseconds()) }
+            return StatusReport(
+                configuration: configuration, runners: runners, books: books, path: path, outputKind: outputKind,
+                startedNanoseconds: started, reloadProblem: reloadProblem
+            ).json.text
+        case "reload":
+            return reload().map { "refused\n" + $0.description } ?? "applied"
+        default:
+            return "error\nunknown request '\(safeText(request.utf8))': there are status and reload"
+        }
+    }
+
+    /// Checks the whole new configuration first; then changes only what differs. nil when it is in force.
+    func reload() -> ConfigurationErrors? {
+        notifier.reloading(status: "Reloading the configuration", monotonicMicroseconds: monotonicMicroseconds())
+        defer {
+            lastStatus = (statusText, boottimeNanoseconds())
+            notifier.ready(status: statusText)
+        }
+        do {
+            let new = try Configuration.load(path: options.configurationPath, rules: allRules)
+            let changes = configuration.changes(to: new)
+            apply(new)
+            reloadProblem = nil
+            write(Notices.reloaded(changes: changes))
+            return nil
+        } catch {
+            reloadProblem = error.problems.first?.description
+            write(Notices.reloadFailed(error))
+            return error
+        }
+    }
+
+    private func apply(_ new: Configuration) {
+        let old = configuration
+        configuration = new
+        path.apply(new)
+        for runner in runners {
+            let isWanted = new.enabledDetectors.contains(runner.detector.name)
+            // The size of a key table is fixed when it is made.
+            let isResized = old.limits.maxKeys != new.limits.maxKeys
+            if runner.isRunning, !isWanted || isResized { stopRunner(runner) }
+            if isWanted, !runner.isRunning {
+                startRunner(runner)
+                reportDegraded(runner)
+            } else if (try? runner.apply(new)) == nil {
+                stopRunner(runner)
+                startRunner(runner)
+                reportDegraded(runner)
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import AnomalyModel
+import Glibc
+import SystemdProtocols
+
+/// The end: nothing that was seen is left behind without being written or counted.
+extension Daemon {
+    /// How long a stop waits for a slow output before it gives up what waits.
+    private static let stopNanoseconds: UInt64 = 5_000_000_000
+    /// Records that may wait before more are made: half the queue, so that no portion overflows it.
+    private static let waitingMax = 2048
+
+    func stop(by signal: Int32) -> Bool {
+        notifier.stopping(status: "Stopping: fetching the last events")
+        control = nil
+        runners.forEach(stopRunner)
+        let deadline = boottimeNanoseconds() + Self.stopNanoseconds
+        for summary in path.takeAllSummaries() {
+            path.write(summary, now: boottimeNanoseconds())
+            letOutputCatchUp(until: deadline)
+        }
+        account(period: "From start to stop")
+        write(Notices.stopped(reason: signal == SIGTERM ? "SIGTERM" : "interrupted"))
+        letOutputCatchUp(until: deadline, waiting: 0)
+        path.abandon(now: boottimeNanoseconds())
+        reportUnsent()
+        return true
+    }
+
+    /// Waits for the output while more than `waiting` records are queued.
+    func letOutputCatchUp(until deadline: UInt64, waiting: Int = waitingMax) {
+        path.tick(now: boottimeNanoseconds())
+        while path.output.waiting > waiting, boottimeNanoseconds() < deadline {
+            watchOutput()
+            _ = loop.wait(until: min(deadline, path.output.nextRetry ?? deadline), now: boottimeNanoseconds())
+            path.tick(now: boottimeNanoseconds())
+        }
+    }
+
+    func stopWithoutReader() -> Bool {
+        runners.forEach(stopRunner)
+        Console.error("The reader of the output has gone; stopping. The balance is: \(Notices.sentence(books.total))")
+        return false
+    }
+
+    /// What could not be written goes to stderr: the last place left.
+    private func reportUnsent() {
+        let lost = path.output.losses[.unsentAtStop] ?? 0
+        guard lost > 0 else { return }
+        let balance = Notices.sentence(books.total)
+        Console.error("\(lost) entries could not be written before the stop; the balance is: \(balance)")
+    }
+}

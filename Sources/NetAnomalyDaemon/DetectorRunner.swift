@@ -1,0 +1,155 @@
+import AnomalyModel
+import DaemonConfig
+import Detectors
+import TracingBackends
+
+/// One detector at work: its kernel half, and the books that outlive it when it is stopped and started again.
+final class DetectorRunner {
+    /// Waiting for the last programs to leave their hooks: tries of a drain each, far more than ever were needed.
+    private static let settleTries = 1000
+
+    let detector: any Detector.Type
+    private var session: ProbeSession?
+    private let handle: (Anomaly) -> Void
+    /// Kernel counts of earlier sessions.
+    private var closedBooks: [RuleName: RuleAccount] = [:]
+    /// Events taken out of this session's ring, by rule.
+    private var received: [RuleName: UInt64] = [:]
+    private var missedBefore: UInt64 = 0
+
+    /// Why the detector does not run although it should.
+    private(set) var problem: BackendError?
+    /// When the key table wants its next sweep, CLOCK_BOOTTIME.
+    private(set) var nextSweep: UInt64?
+    /// Keys in the table at the last sweep.
+    private(set) var keys = 0
+    /// Ring records that no decoder took: a defect.
+    private(set) var undecodable: UInt64 = 0
+
+    init(_ detector: any Detector.Type, handle: @escaping (Anomaly) -> Void) {
+        self.detector = detector
+        self.handle = handle
+    }
+
+    var isRunning: Bool { session != nil }
+    var descriptor: Int32? { session?.descriptor }
+
+    /// Each probe with its state; none while the detector does not run.
+    var probes: [(probe: Probe, state: ProbeState)] {
+        session.map { Array(zip(detector.probes, $0.states)) } ?? []
+    }
+
+    /// Packets that probes did not see because they were already running on that CPU.
+    var missed: UInt64 { missedBefore + (session?.missed() ?? 0) }
+
+    /// Loads and attaches; rules come into force when every probe is on its hook, so nothing is half counted.
+    func start(_ configuration: Configuration) {
+        do {
+            let session = try ProbeSession(
+                detector.object, probes: detector.probes, maxKeys: configuration.limits.maxKeys,
+                onRecord: { [unowned self] bytes in receive(bytes) })
+            session.attach()
+            try session.apply(detector.rules.map { configuration.kernelSettings(of: $0) })
+            self.session = session
+            problem = nil
+        } catch {
+            problem = error
+        }
+    }
+
+    /// Puts changed rule settings in force without touching a probe.
+    func apply(_ configuration: Configuration) throws(BackendError) {
+        try session?.apply(detector.rules.map { configuration.kernelSettings(of: $0) })
+    }
+
+    /// Takes events out of the ring and hands them on.
+    func drain(now: UInt64) {
+        guard let session, session.drain() > 0 else { return }
+        // Keys exist from the first event on; a sweep finds out when they need attention.
+        nextSweep = min(nextSweep ?? .max, now)
+    }
+
+    /// Has quiet keys summarised and idle ones forgotten.
+    func sweep(now: UInt64) throws(BackendError) {
+        guard let session else { return }
+        let result = try session.sweep(now: now)
+        keys = result.keys
+        nextSweep = result.nextNanoseconds.map { max($0, now + Self.sweepSpacing) }
+        if result.isIncomplete { nextSweep = now + Self.sweepSpacing }
+        session.drain()
+    }
+
+    /// At most this often: a sweep walks the table.
+    private static let sweepSpacing: UInt64 = 1_000_000_000
+
+    /// Detaches, fetches every event and every summary, and closes the books.
+    ///
+    /// - Parameter letOutputCatchUp: called between portions, so that they fit into the output's queue.
+    func stop(now: UInt64, letOutputCatchUp: () -> Void) throws(BackendError) {
+        guard let session else { return }
+        session.detach()
+        try settle(session)
+        var isIncomplete = true
+        while isIncomplete {
+            isIncomplete = try session.sweep(now: now, isFinal: true).isIncomplete
+            session.drain()
+            letOutputCatchUp()
+        }
+        for (index, rule) in detector.rules.enumerated() {
+            closedBooks[rule.name] = account(rule.name) + (try session.totals(rule: index).account)
+        }
+        missedBefore += session.missed()
+        self.session = nil
+        received = [:]
+        (nextSweep, keys) = (nil, 0)
+    }
+
+    /// What the kernel counted for a rule, over all sessions.
+    func kernelAccount(rule index: Int) -> RuleAccount {
+        let name = detector.rules[index].name
+        let current = try? session?.totals(rule: index).account
+        return (closedBooks[name] ?? RuleAccount()) + (current ?? RuleAccount())
+    }
+
+    private func account(_ rule: RuleName) -> RuleAccount { closedBooks[rule] ?? RuleAccount() }
+
+    /// A program may still run on another CPU for a moment after it was detached: its event is waited for.
+    private func settle(_ session: ProbeSession) throws(BackendError) {
+        for _ in 0..<Self.settleTries {
+            session.drain()
+            var isComplete = true
+            for (index, rule) in detector.rules.enumerated() {
+                let totals = try session.totals(rule: index)
+                if totals.emitted != received[rule.name] ?? 0 || totals.account.seen != inKernel(totals) {
+                    isComplete = false
+                }
+            }
+            if isComplete || undecodable > 0 { return }
+        }
+    }
+
+    private func inKernel(_ totals: KernelTotals) -> UInt64 { totals.account.settled + totals.emitted }
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) {
+        do {
+            let anomaly = try detector.decode(bytes)
+            if anomaly.kind == .event { received[anomaly.rule.name, default: 0] += 1 }
+            handle(anomaly)
+        } catch {
+            undecodable += 1
+        }
+    }
+}
+
+extension Configuration {
+    /// A rule's settings as the in-kernel gate wants them.
+    func kernelSettings(of rule: Rule) -> KernelRuleSettings {
+        guard let settings = rules[rule.name] else {
+            preconditionFailure("the configuration was made with every rule")
+        }
+        return KernelRuleSettings(
+            isEnabled: settings.isEnabled, dedupIntervalNanoseconds: settings.dedupIntervalNanoseconds,
+            rateLimitIntervalNanoseconds: settings.rateLimitIntervalNanoseconds,
+            rateLimitBurst: settings.rateLimitBurst, threshold: settings.threshold ?? 0)
+    }
+}

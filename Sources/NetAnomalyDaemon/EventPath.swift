@@ -1,0 +1,110 @@
+import AnomalyModel
+import DaemonConfig
+import Detectors
+import EventPipeline
+import SystemdProtocols
+import TracingBackends
+
+/// The way of one event from a detector to the output: gate, enrich, compose, write. Owned by the loop.
+///
+/// Also keeps the journal's loss reports coming: once it works again, the first thing written is what it missed.
+struct EventPath {
+    private var gate: Gate
+    private let enricher = Enricher()
+    private let namer: FrameNamer?
+    private var composer: RecordComposer
+    private(set) var output: RecordQueue
+    /// The gate's clock: events of different CPUs may come a little out of order.
+    private var latest: UInt64 = 0
+    /// True once something was written since the last accounting record.
+    private(set) var hasNews = false
+
+    init(_ configuration: Configuration, transport: any RecordTransport, namer: FrameNamer?) {
+        gate = Gate(settings: configuration.gateSettings)
+        composer = RecordComposer(backend: "libbpf", priorities: configuration.priorities)
+        output = RecordQueue(transport: transport)
+        self.namer = namer
+    }
+
+    /// True if stacks get names.
+    var namesFrames: Bool { namer != nil }
+    /// The number the next record gets.
+    var nextSequence: UInt64 { composer.nextSequence }
+    /// When something here wants attention, CLOCK_BOOTTIME.
+    var nextDeadline: UInt64? { [gate.nextDeadline, output.nextRetry].compactMap { $0 }.min() }
+
+    /// Puts a new configuration in force; keys, counts and numbers go on.
+    mutating func apply(_ configuration: Configuration) {
+        gate.settings = configuration.gateSettings
+        composer.priorities = configuration.priorities
+    }
+
+    /// Takes one anomaly as far as it goes.
+    mutating func handle(_ anomaly: Anomaly, now: UInt64) {
+        hasNews = true
+        latest = max(latest, anomaly.boottimeNanoseconds)
+        guard let admitted = gate.admit(anomaly, now: latest) else { return }
+        write(admitted, now: now)
+    }
+
+    /// Writes what the daemon has to say about itself.
+    mutating func write(_ notice: DaemonNotice, now: UInt64) {
+        output.enqueue(composer.compose(notice, boottimeNanoseconds: now), now: now)
+    }
+
+    /// Writes what has become due, and tries the output again.
+    mutating func tick(now: UInt64) {
+        for summary in gate.takeExpired(now: now) { write(summary, now: now) }
+        output.flush(now: now)
+        if let report = output.takeRecoveredLoss() { write(Notices.journalLoss(report), now: now) }
+    }
+
+    /// Every outstanding summary, to be written with `write`.
+    mutating func takeAllSummaries() -> [Anomaly] { gate.takeAll() }
+
+    /// Gives up what the output has not taken.
+    mutating func abandon(now: UInt64) { output.abandon(now: now) }
+
+    /// Starts a new accounting period.
+    mutating func beginPeriod() { hasNews = false }
+
+    /// The account of a rule of which the kernel counted `kernel`.
+    func account(_ rule: RuleName, kernel: RuleAccount) -> RuleAccount {
+        let decided = gate.ledger[rule] ?? RuleAccount()
+        let delivery = output.deliveries[rule] ?? Delivery()
+        var account = kernel
+        account.deduplicated += decided.deduplicated
+        account.limited += decided.limited
+        account.overflow += decided.overflow
+        account.written += delivery.written
+        account.lostJournal += delivery.lost
+        return account
+    }
+
+    /// Writes an event or a summary that has passed the gate.
+    mutating func write(_ anomaly: Anomaly, now: UInt64) {
+        let frames = namer?.names(of: anomaly.stack) ?? anomaly.stack.map(FrameNamer.plain)
+        let location = anomaly.dropLocation == 0 ? nil : namer?.names(of: [anomaly.dropLocation]).first
+        let enriched = enricher.enrich(anomaly, frames: frames, dropLocation: location)
+        output.enqueue(composer.compose(enriched), now: now)
+    }
+}
+
+extension Configuration {
+    /// Priorities that the administrator set, by rule.
+    var priorities: [RuleName: Priority] { rules.compactMapValues(\.priorityOverride) }
+
+    /// The gate's settings: the same as the kernel's.
+    var gateSettings: GateSettings {
+        let limits = rules.mapValues {
+            RuleLimits(
+                dedupIntervalNanoseconds: $0.dedupIntervalNanoseconds,
+                rateLimitIntervalNanoseconds: $0.rateLimitIntervalNanoseconds, rateLimitBurst: $0.rateLimitBurst)
+        }
+        let common = RuleLimits(
+            dedupIntervalNanoseconds: self.limits.dedupIntervalNanoseconds,
+            rateLimitIntervalNanoseconds: self.limits.rateLimitIntervalNanoseconds,
+            rateLimitBurst: self.limits.rateLimitBurst)
+        return GateSettings(limits: limits, common: common, maxKeys: Int(self.limits.maxKeys))
+    }
+}

@@ -1,0 +1,180 @@
+internal import AnomalyModel
+import CLibbpf
+import Glibc
+
+/// One BPF object in the kernel. The libbpf binding: only files of this target touch libbpf's pointers.
+///
+/// Owns the `bpf_object` and its links; lives on the loop's thread.
+struct LoadedObject: ~Copyable {
+    private let object: OpaquePointer
+    private var links: [String: OpaquePointer] = [:]
+
+    /// The kernel's own types, read from there as an ordinary file.
+    private static let kernelTypes = "/sys/kernel/btf/vmlinux"
+
+    /// Opens and loads the object.
+    ///
+    /// A type that is not in the kernel's own BTF is looked for in the modules', which takes CAP_SYS_ADMIN: without
+    /// it that search fails the whole load, and the object is loaded again against the kernel's types alone.
+    ///
+    /// - Parameters:
+    ///   - without: programs that this kernel does not take.
+    ///   - entries: sizes of maps, by name.
+    /// - Throws: errno as libbpf gives it; `LibbpfLog` holds what libbpf said.
+    init(_ image: ProbeObject, without: Set<String> = [], entries: [String: UInt32] = [:]) throws(LoadFailure) {
+        do {
+            object = try Self.load(image, types: nil, without: without, entries: entries)
+        } catch {
+            guard error.code == EPERM, error.program == nil else { throw error }
+            object = try Self.load(image, types: Self.kernelTypes, without: without, entries: entries)
+        }
+    }
+
+    private static func load(
+        _ image: ProbeObject, types: String?, without: Set<String>, entries: [String: UInt32]
+    ) throws(LoadFailure) -> OpaquePointer {
+        LibbpfLog.start()
+        guard let opened = open(image, types: types) else { throw LoadFailure(code: errno, log: LibbpfLog.lines) }
+        for name in without {
+            guard let program = bpf_object__find_program_by_name(opened, name) else { continue }
+            bpf_program__set_autoload(program, false)
+        }
+        for (name, count) in entries {
+            guard let map = bpf_object__find_map_by_name(opened, name) else { continue }
+            bpf_map__set_max_entries(map, count)
+        }
+        let result = bpf_object__load(opened)
+        guard result == 0 else {
+            let log = LibbpfLog.lines
+            bpf_object__close(opened)
+            throw LoadFailure(code: -result, log: log)
+        }
+        return opened
+    }
+
+    private static func open(_ image: ProbeObject, types: String?) -> OpaquePointer? {
+        var options = bpf_object_open_opts()
+        options.sz = MemoryLayout<bpf_object_open_opts>.size
+        return image.words.withUnsafeBytes { words in
+            image.name.withCString { name in
+                options.object_name = name
+                guard let types else { return bpf_object__open_mem(words.baseAddress, image.size, &options) }
+                return types.withCString { path in
+                    options.btf_custom_path = path
+                    return bpf_object__open_mem(words.baseAddress, image.size, &options)
+                }
+            }
+        }
+    }
+
+    deinit {
+        links.values.forEach { bpf_link__destroy($0) }
+        bpf_object__close(object)
+    }
+
+    /// Attaches a program; nil on success, else errno.
+    mutating func attach(_ program: String) -> CInt? {
+        guard let loaded = bpf_object__find_program_by_name(object, program) else { return ENOENT }
+        guard let link = bpf_program__attach(loaded) else { return errno }
+        links[program] = link
+        return nil
+    }
+
+    /// Takes every program off its hook; maps and ring stay readable.
+    mutating func detachAll() {
+        links.values.forEach { bpf_link__destroy($0) }
+        links.removeAll()
+    }
+
+    /// The descriptor of a map; negative when there is none.
+    func mapDescriptor(_ name: String) -> CInt { bpf_object__find_map_fd_by_name(object, name) }
+
+    /// Runs a `SEC("syscall")` program over `context`, which it may change.
+    func run<Context: BitwiseCopyable>(_ program: String, _ context: inout Context) throws(BackendError) {
+        guard let loaded = bpf_object__find_program_by_name(object, program) else {
+            throw .failed(what: "Cannot find BPF program \(program)", code: ENOENT)
+        }
+        let descriptor = bpf_program__fd(loaded)
+        let result = withUnsafeMutableBytes(of: &context) { bytes in
+            var options = bpf_test_run_opts()
+            options.sz = MemoryLayout<bpf_test_run_opts>.size
+            options.ctx_in = UnsafeRawPointer(bytes.baseAddress)
+            options.ctx_size_in = UInt32(bytes.count)
+            return bpf_prog_test_run_opts(descriptor, &options)
+        }
+        if result != 0 { throw .failed(what: "Cannot run BPF program \(program)", code: -result) }
+    }
+
+    /// Reads one slot of an array map.
+    func read<Value: BitwiseCopyable>(_ map: CInt, slot: UInt32, into value: inout Value) throws(BackendError) {
+        var key = slot
+        let result = withUnsafeMutableBytes(of: &value) { bpf_map_lookup_elem(map, &key, $0.baseAddress) }
+        if result != 0 { throw .failed(what: "Cannot read a BPF map", code: -result) }
+    }
+
+    /// Reads one slot of a per-CPU array map and adds the CPUs' values up with `add`.
+    func readPerCPU<Value: BitwiseCopyable>(
+        _ map: CInt, slot: UInt32, cpus: Int, zero: Value, add: (inout Value, Value) -> Void
+    ) throws(BackendError) -> Value {
+        var key = slot
+        var values = [Value](repeating: zero, count: cpus)
+        let result = values.withUnsafeMutableBytes { bpf_map_lookup_elem(map, &key, $0.baseAddress) }
+        if result != 0 { throw .failed(what: "Cannot read a BPF map", code: -result) }
+        var sum = zero
+        values.forEach { add(&sum, $0) }
+        return sum
+    }
+
+    /// Writes one slot of an array map.
+    func write<Value: BitwiseCopyable>(_ map: CInt, slot: UInt32, _ value: Value) throws(BackendError) {
+        var key = slot
+        let result = withUnsafeBytes(of: value) { bpf_map_update_elem(map, &key, $0.baseAddress, UInt64(BPF_ANY)) }
+        if result != 0 { throw .failed(what: "Cannot write a BPF map", code: -result) }
+    }
+
+    /// How often the kernel skipped the program because it was already running on that CPU; 0 before Linux 5.12.
+    func recursionMisses(_ program: String) -> UInt64 {
+        guard let loaded = bpf_object__find_program_by_name(object, program) else { return 0 }
+        var info = bpf_prog_info()
+        var size = UInt32(MemoryLayout<bpf_prog_info>.size)
+        return bpf_obj_get_info_by_fd(bpf_program__fd(loaded), &info, &size) == 0 ? info.recursion_misses : 0
+    }
+}
+
+/// A failed load: the error and what libbpf said about it.
+struct LoadFailure: Error {
+    let code: CInt
+    let log: [String]
+
+    /// The program that libbpf could not load, by its own words: `libbpf: prog 'NAME': …`.
+    var program: String? {
+        for line in log.reversed() {
+            let parts = line.split(separator: "'", maxSplits: 2, omittingEmptySubsequences: false)
+            if parts.count == 3, parts[0].hasSuffix("prog ") { return String(parts[1]) }
+        }
+        return nil
+    }
+}
+
+/// What libbpf says, kept instead of printed: the last lines of the current load.
+enum LibbpfLog {
+    /// Enough for libbpf's own words after the kernel's verifier log, which comes as one message.
+    private static let linesMax = 32
+    /// libbpf calls back on the thread that calls it, which is the loop's, and only while a load runs.
+    nonisolated(unsafe) private static var recent: [String] = []
+
+    static var lines: [String] { recent }
+
+    static func start() {
+        recent.removeAll()
+        na_libbpf_set_line_handler { level, text in
+            guard level <= LIBBPF_INFO.rawValue, let text else { return }
+            LibbpfLog.keep(String(cString: text))
+        }
+    }
+
+    private static func keep(_ text: String) {
+        if recent.count == linesMax { recent.removeFirst() }
+        recent.append(text.split(separator: "\n").last.map(String.init) ?? "")
+    }
+}

@@ -1,0 +1,223 @@
+public import AnomalyModel
+internal import CDetectorEvents
+import CLibbpf
+import Glibc
+
+/// How one probe fares on this kernel.
+public enum ProbeState: Sendable, Equatable {
+    case attached
+    /// Not attached, with the reason in words.
+    case failed(String)
+}
+
+/// What the kernel counted for one rule: `RuleAccount`'s kernel part, and what was put into the ring.
+public struct KernelTotals: Sendable, Equatable {
+    /// Everything but `written` and `lostJournal`, which only the daemon can know.
+    public var account = RuleAccount()
+    /// Events put into the ring.
+    public var emitted: UInt64 = 0
+
+    /// Nothing counted.
+    public init() {}
+}
+
+/// One rule's settings for the in-kernel gate.
+public struct KernelRuleSettings: Sendable, Equatable {
+    /// Whether the rule is judged at all.
+    public var isEnabled: Bool
+    /// Events of one key within this time of its last entry are only counted; 0 emits all.
+    public var dedupIntervalNanoseconds: UInt64
+    /// With `rateLimitBurst`: how many entries of the rule are let through in this time.
+    public var rateLimitIntervalNanoseconds: UInt64
+    /// At least 1.
+    public var rateLimitBurst: UInt32
+    /// The rule's own number, 0 if it has none.
+    public var threshold: UInt32
+
+    /// Makes settings.
+    public init(
+        isEnabled: Bool, dedupIntervalNanoseconds: UInt64, rateLimitIntervalNanoseconds: UInt64,
+        rateLimitBurst: UInt32, threshold: UInt32
+    ) {
+        self.isEnabled = isEnabled
+        self.dedupIntervalNanoseconds = dedupIntervalNanoseconds
+        self.rateLimitIntervalNanoseconds = rateLimitIntervalNanoseconds
+        self.rateLimitBurst = rateLimitBurst
+        self.threshold = threshold
+    }
+}
+
+/// What a sweep of the key table found.
+public struct SweepResult: Sendable, Equatable {
+    /// Keys still in the table.
+    public var keys: Int
+    /// When the next key wants attention, CLOCK_BOOTTIME; nil when the table is empty.
+    public var nextNanoseconds: UInt64?
+    /// Summaries are left that found no room in the ring or no budget: drain, then sweep again.
+    public var isIncomplete: Bool
+}
+
+/// One detector's kernel half at work: its BPF object, its ring, its gate.
+///
+/// Records reach `onRecord` during `drain()`, on the caller's thread. Not Sendable: the event loop owns it.
+public final class ProbeSession {
+    /// Summaries one sweep may write: half of what the ring holds, so that events keep their room.
+    private static let sweepBudget: UInt32 = 200
+
+    private var object: LoadedObject
+    private var ring: OpaquePointer?
+    private let probes: [Probe]
+    private let cpus = Int(libbpf_num_possible_cpus())
+    private let settingsMap: CInt
+    private let totalsMap: CInt
+    private let onRecord: (UnsafeRawBufferPointer) -> Void
+    /// Why programs were left out when the object was loaded.
+    private let refused: [String: String]
+    /// Each probe's state, in the detector's order.
+    public private(set) var states: [ProbeState] = []
+
+    /// Loads the object with every program this kernel takes; attaches nothing yet.
+    ///
+    /// - Parameter maxKeys: size of the key table.
+    /// - Throws: `unusable` when no probe's program can be loaded, `refused` when bpf() itself is.
+    public init(
+        _ image: ProbeObject, probes: [Probe], maxKeys: UInt32,
+        onRecord: @escaping (UnsafeRawBufferPointer) -> Void
+    ) throws(BackendError) {
+        var refused: [String: String] = [:]
+        object = try Self.load(image, probes: probes, maxKeys: maxKeys, refused: &refused)
+        self.refused = refused
+        self.probes = probes
+        self.onRecord = onRecord
+        settingsMap = object.mapDescriptor("settings")
+        totalsMap = object.mapDescriptor("totals")
+        try openRing()
+    }
+
+    deinit {
+        if let ring { ring_buffer__free(ring) }
+    }
+
+    /// Loads what can be loaded: a program that the kernel does not take is left out and the rest tried again.
+    private static func load(
+        _ image: ProbeObject, probes: [Probe], maxKeys: UInt32, refused: inout [String: String]
+    ) throws(BackendError) -> LoadedObject {
+        while true {
+            do {
+                return try LoadedObject(image, without: Set(refused.keys), entries: ["keys": maxKeys])
+            } catch {
+                if error.code == EPERM || error.code == EACCES && error.program == nil { throw .refused }
+                guard let program = error.program, refused[program] == nil,
+                    let probe = probes.first(where: { $0.program == program })
+                else {
+                    throw .unusable(object: image.name, reason: error.log.last ?? errorText(error.code))
+                }
+                refused[program] = reason(error, probe: probe)
+                if refused.count == probes.count {
+                    throw .unusable(object: image.name, reason: "this kernel has none of its hooks")
+                }
+            }
+        }
+    }
+
+    private static func reason(_ failure: LoadFailure, probe: Probe) -> String {
+        if failure.code == ESRCH || failure.code == ENOENT {
+            return "this kernel has no tracepoint \(probe.hook) with type information"
+        }
+        let said = failure.log.last { $0.contains("prog '\(probe.program)'") } ?? errorText(failure.code)
+        return "the kernel does not accept the program for \(probe.hook) (\(said))"
+    }
+
+    private func openRing() throws(BackendError) {
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        ring = ring_buffer__new(object.mapDescriptor("events"), receiveRecord, context, nil)
+        if ring == nil { throw .failed(what: "Cannot map the ring buffer", code: errno) }
+    }
+
+    /// Attaches every loaded program to its hook and notes how each fared.
+    public func attach() {
+        states = probes.map { probe in
+            if let reason = refused[probe.program] { return .failed(reason) }
+            guard let code = object.attach(probe.program) else { return .attached }
+            return .failed("cannot attach to tracepoint \(probe.hook): \(errorText(code))")
+        }
+    }
+
+    /// Takes the programs off their hooks; what is in the ring and the key table can still be fetched.
+    public func detach() { object.detachAll() }
+
+    /// Readable when events wait.
+    public var descriptor: CInt { ring.map { ring_buffer__epoll_fd($0) } ?? -1 }
+
+    /// Hands every waiting record to `onRecord` and returns how many there were.
+    @discardableResult
+    public func drain() -> Int {
+        guard let ring else { return 0 }
+        return max(0, Int(ring_buffer__consume(ring)))
+    }
+
+    /// Puts the rules' settings in force, at once and without detaching anything.
+    ///
+    /// - Parameter settings: one per rule, in the detector's order.
+    public func apply(_ settings: [KernelRuleSettings]) throws(BackendError) {
+        for (index, rule) in settings.enumerated() {
+            let value = na_rule_settings(
+                dedup_interval_ns: rule.dedupIntervalNanoseconds,
+                token_interval_ns: rule.rateLimitIntervalNanoseconds / UInt64(max(1, rule.rateLimitBurst)),
+                burst_window_ns: rule.rateLimitIntervalNanoseconds, enabled: rule.isEnabled ? 1 : 0,
+                threshold: rule.threshold)
+            try object.write(settingsMap, slot: UInt32(index), value)
+        }
+    }
+
+    /// What the kernel counted for the rule of that number since the session began.
+    public func totals(rule: Int) throws(BackendError) -> KernelTotals {
+        let sum = try object.readPerCPU(totalsMap, slot: UInt32(rule), cpus: cpus, zero: na_rule_totals()) { sum, one in
+            sum.seen += one.seen
+            sum.emitted += one.emitted
+            sum.deduplicated += one.deduplicated
+            sum.limited += one.limited
+            sum.overflow += one.overflow
+            sum.lost_ring += one.lost_ring
+        }
+        var totals = KernelTotals()
+        totals.emitted = sum.emitted
+        totals.account.seen = sum.seen
+        totals.account.deduplicated = sum.deduplicated
+        totals.account.limited = sum.limited
+        totals.account.overflow = sum.overflow
+        totals.account.lostRing = sum.lost_ring
+        return totals
+    }
+
+    /// Writes summaries of quiet keys into the ring and forgets idle keys.
+    ///
+    /// - Parameter isFinal: writes the summary of every key, quiet or not.
+    public func sweep(now: UInt64, isFinal: Bool = false) throws(BackendError) -> SweepResult {
+        var sweep = na_sweep()
+        sweep.now_ns = now
+        sweep.budget = Self.sweepBudget
+        sweep.is_final = isFinal ? 1 : 0
+        try object.run("sweep_keys", &sweep)
+        return SweepResult(
+            keys: Int(sweep.keys), nextNanoseconds: sweep.next_ns == 0 ? nil : sweep.next_ns,
+            isIncomplete: sweep.ring_full != 0 || sweep.budget == 0)
+    }
+
+    /// Packets a probe did not see because its program was already running on that CPU.
+    public func missed() -> UInt64 {
+        probes.reduce(0) { $0 + object.recursionMisses($1.program) }
+    }
+
+    fileprivate func receive(_ record: UnsafeRawBufferPointer) { onRecord(record) }
+}
+
+/// libbpf's callback: the context is the session, which outlives the ring it owns.
+private func receiveRecord(
+    context: UnsafeMutableRawPointer?, data: UnsafeMutableRawPointer?, size: Int
+) -> CInt {
+    guard let context, let data else { return 0 }
+    Unmanaged<ProbeSession>.fromOpaque(context).takeUnretainedValue()
+        .receive(UnsafeRawBufferPointer(start: data, count: size))
+    return 0
+}

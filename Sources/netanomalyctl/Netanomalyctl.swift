@@ -1,0 +1,78 @@
+import ArgumentParser
+import Glibc
+import NetAnomalyControl
+
+/// `netanomalyctl`: the operator's view of a running netanomalyd. Exit statuses are those of netanomalyd(8).
+@main
+struct Netanomalyctl: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "netanomalyctl", abstract: "Asks a running netanomalyd.", version: "0.1.0",
+        subcommands: [StatusCommand.self])
+
+    @OptionGroup var shared: SharedOptions
+
+    /// As ArgumentParser's own, but for the exit statuses: 2 for a wrong command line.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            let code = exitCode(for: error)
+            let text = fullMessage(for: error)
+            if code == .success {
+                print(text)
+                Glibc.exit(0)
+            }
+            if !text.isEmpty { complain(text) }
+            Glibc.exit(code == .validationFailure ? 2 : code.rawValue)
+        }
+    }
+
+    static func complain(_ text: String) {
+        let bytes = Array((text + "\n").utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+}
+
+/// What every subcommand takes, before its name or after.
+struct SharedOptions: ParsableArguments {
+    @Option(name: .customLong("control"), help: "The daemon's control socket (default: \(ControlClient.defaultPath)).")
+    var controlPath: String?
+}
+
+/// `netanomalyctl status`.
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "What is watched, and what became of every event.")
+
+    @ParentCommand var parent: Netanomalyctl
+
+    @OptionGroup var shared: SharedOptions
+
+    @Flag(help: "Print the report as the daemon sent it.")
+    var json = false
+
+    func run() throws {
+        do throws(ControlFailure) {
+            let answer = try client.ask("status")
+            if json { return print(answer) }
+            let isColoured = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
+            let view = StatusView(
+                try Status(json: answer), nowNanoseconds: boottimeNanoseconds(), isColoured: isColoured)
+            print(view.text, terminator: "")
+        } catch {
+            Netanomalyctl.complain("netanomalyctl: \(error.description)")
+            throw ExitCode(error.isPermission ? 77 : 1)
+        }
+    }
+
+    private var client: ControlClient {
+        ControlClient(path: shared.controlPath ?? parent.shared.controlPath ?? ControlClient.defaultPath)
+    }
+
+    private func boottimeNanoseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}

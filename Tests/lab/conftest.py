@@ -1,0 +1,135 @@
+"""What every test of the lab gets: checks of the machine, a limit on its time, namespaces that go away.
+
+Run as root: `/usr/bin/python3 -m pytest Tests/lab`. NETANOMALYD and NETANOMALYCTL name
+other binaries than the debug build.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+
+import pytest
+
+import daemon
+import journald
+import programs
+from laboratory import Laboratory
+from namespaces import Namespace, bury, ping, remove_leftovers, veth
+
+DEFAULT_TIMEOUT_SECONDS = 45
+KERNEL_TAINT = pathlib.Path("/proc/sys/kernel/tainted")
+TOOLS = ("ip", "tc", "nsenter", "unshare", "setpriv", "journalctl", "arpspoof", "arping", "iperf3")
+
+
+def missing_from_machine():
+    """Why the lab cannot run here: one sentence for each reason."""
+    reasons = []
+    if os.geteuid() != 0:
+        reasons.append("not root: namespaces, taps and BPF need it")
+    if not pathlib.Path("/sys/kernel/btf/vmlinux").exists():
+        reasons.append("the kernel has no BTF: /sys/kernel/btf/vmlinux is missing")
+    if not pathlib.Path("/dev/net/tun").exists():
+        reasons.append("no /dev/net/tun: the tun module is not loaded")
+    if not pathlib.Path(journald.SYSTEMD_JOURNALD).exists():
+        reasons.append(f"no {journald.SYSTEMD_JOURNALD}")
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    reasons += [f"no {tool} in PATH" for tool in TOOLS if not shutil.which(tool, path=path)]
+    if programs.clang() is None:
+        reasons.append("no clang beside swift or in PATH")
+    return reasons
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "timeout(seconds): the test may take this long instead of the default")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine():
+    """Skips the whole lab by name where it cannot run; fails where only the build is missing."""
+    os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    reasons = missing_from_machine()
+    if reasons:
+        pytest.skip("live lab cannot run: " + "; ".join(reasons))
+    for binary in (daemon.NETANOMALYD, daemon.NETANOMALYCTL):
+        if not os.access(binary, os.X_OK):
+            pytest.exit(f"{binary} is not built: run swift build first", returncode=2)
+    remove_leftovers()
+    before = KERNEL_TAINT.read_text()
+    yield
+    bury()
+    assert KERNEL_TAINT.read_text() == before, "a packet of the lab made the kernel warn: see dmesg"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Ends a test that hangs, its set-up and tear-down included."""
+    marker = item.get_closest_marker("timeout")
+    seconds = marker.args[0] if marker else DEFAULT_TIMEOUT_SECONDS
+
+    def expire(number, frame):
+        # Once more for the tear-down, should that hang too.
+        signal.alarm(seconds)
+        raise TimeoutError(f"{item.name} took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, request):
+    """A daemon and a journald for the module; a module's CONFIGURATION replaces the lab's."""
+    options = {}
+    if hasattr(request.module, "CONFIGURATION"):
+        options["configuration"] = request.module.CONFIGURATION
+    laboratory = Laboratory(tmp_path_factory.mktemp("lab"), **options)
+    yield laboratory
+    laboratory.close()
+
+
+@pytest.fixture
+def make_namespace():
+    """Makes namespaces that end with the test."""
+    made = []
+
+    def make(**options):
+        made.append(Namespace(**options))
+        return made[-1]
+
+    yield make
+    for namespace in made:
+        namespace.close()
+
+
+@pytest.fixture
+def namespace(make_namespace):
+    """One namespace."""
+    return make_namespace()
+
+
+class Wire:
+    """Two hosts on one cable: `left` is 10.66.0.1 on l0, `right` is 10.66.0.2 on r0."""
+
+    left_ip, right_ip, nobody_ip = "10.66.0.1", "10.66.0.2", "10.66.0.77"
+    left_mac, right_mac, stranger_mac = "02:66:00:00:00:01", "02:66:00:00:00:02", "02:66:00:00:00:99"
+
+    def __init__(self, left, right):
+        self.left, self.right = left, right
+        veth(left, "l0", right, "r0", f"address {self.left_mac}", f"address {self.right_mac}")
+        left.ip(f"addr add {self.left_ip}/24 brd + dev l0")
+        right.ip(f"addr add {self.right_ip}/24 brd + dev r0")
+
+    def ping(self, count=1):
+        """Left asks right and is answered: both know each other afterwards."""
+        ping(self.left, self.right_ip, count)
+
+
+@pytest.fixture
+def wire(make_namespace):
+    """Two namespaces with a cable between them."""
+    return Wire(make_namespace(), make_namespace())

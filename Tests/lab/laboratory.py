@@ -1,0 +1,107 @@
+"""One daemon and one journald for the tests of a module, and the questions those tests ask."""
+
+import itertools
+import struct
+
+from daemon import Daemon, assert_conserved
+from frames import GSO_TCPV4, TCP, arp_frame, ethernet, ipv4, tcp, vnet_header
+from journald import Journald
+from namespaces import Namespace, bury
+from records import brief, is_anomaly, key
+from tap import Tap
+
+
+class Laboratory:
+    """A running daemon that writes to a private journald, and a beacon to know that it has caught up.
+
+    The beacon is a tap on which one bad ARP packet and one bad GSO packet appear; when both are in the journal,
+    everything their detectors saw before them is there too: the way from the kernel to the journal keeps the order.
+    """
+
+    def __init__(self, folder, **options):
+        self.journald = Journald(folder / "journald")
+        self.daemon = Daemon(folder / "daemon", journald=self.journald, **options)
+        self._beacon = Namespace()
+        self._tap = Tap(self._beacon, "beacon0")
+        self._numbers = itertools.count(1)
+        self._is_dark = False
+
+    def settle(self, timeout=10.0):
+        """Returns when everything caused so far is in the journal.
+
+        A beacon that stayed dark once is not waited for again: the daemon is broken, and the run shall end soon.
+        """
+        assert not self._is_dark, "an earlier test's beacon was never reported"
+        self._is_dark = True
+        number = struct.pack("!H", next(self._numbers)).hex(":")
+        mac = f"02:be:ac:00:{number}"
+        address = "198.18." + ".".join(str(int(part, 16)) for part in number.split(":"))
+        self._tap.write(vnet_header(), arp_frame(mac, "198.18.0.1", "198.18.0.2", op=0))
+        segment = tcp(address, "198.18.0.2", 1, 2, bytes(100))
+        frame = ethernet("02:be:ac:ff:ff:ff", mac, 0x0800, ipv4(address, "198.18.0.2", TCP, segment))
+        self._tap.write(vnet_header(GSO_TCPV4, 1, 54, 34, 16), frame)
+        where = {"NETNS": self._beacon.inode, "timeout": timeout}
+        self.daemon.records.wait(RULE="arp-malformed", ETH_SRC=mac, **where)
+        self.daemon.records.wait(RULE="gso-tiny-size", L3_SRC=address, **where)
+        self._is_dark = False
+
+    def entries(self, namespace, **fields):
+        """The anomalies of one namespace, once everything caused so far is in the journal."""
+        self.settle()
+        return anomalies(self.daemon.records, namespace, **fields)
+
+    def only(self, namespace, **fields):
+        """The one anomaly of a namespace (of one interface... where named); AssertionError on more or none."""
+        found = self.entries(namespace, **fields)
+        assert len(found) == 1, f"expected one entry with {fields}, got {len(found)}: {brief(found)}"
+        assert_complete(found[0])
+        return found[0]
+
+    def silent(self, *namespaces):
+        """No anomaly of any rule in these namespaces."""
+        self.settle()
+        for namespace in namespaces:
+            found = anomalies(self.daemon.records, namespace)
+            assert not found, f"normal traffic was reported: {brief(found)}"
+
+    def close(self):
+        """Checks the books a last time, then ends daemon, beacon and journald."""
+        try:
+            if self.daemon.process.poll() is None:
+                assert_conserved(self.daemon.drained())
+        finally:
+            self._tap.close()
+            self._beacon.close()
+            self.daemon.close()
+            self.journald.close()
+            bury()
+
+
+def anomalies(records, namespace, **fields):
+    """The anomalies of a namespace that were read so far."""
+    return [item for item in records.find(NETNS=namespace.inode, **fields)
+            if is_anomaly(item) and int(item["NETANOMALY_BOOTTIME_NS"]) >= namespace.created_ns]
+
+
+ALWAYS = (
+    "MESSAGE", "MESSAGE_ID", "PRIORITY", "DOCUMENTATION", "NETANOMALY_DETECTOR", "NETANOMALY_BACKEND",
+    "NETANOMALY_PROBE",
+    "NETANOMALY_FUNCTION", "NETANOMALY_SEQ", "NETANOMALY_BOOTTIME_NS", "NETANOMALY_IFNAME", "NETANOMALY_IFINDEX",
+    "NETANOMALY_CONTEXT", "NETANOMALY_STACK", "NETANOMALY_COUNT",
+)
+
+
+def assert_complete(entry):
+    """An entry carries what every entry must; a field is absent or says something, never empty."""
+    missing = [name for name in ALWAYS if name not in entry]
+    assert not missing, f"{entry['NETANOMALY_RULE']} lacks {missing}"
+    empty = [name for name, value in entry.items() if name.startswith("NETANOMALY_") and value == ""]
+    assert not empty, f"{entry['NETANOMALY_RULE']} has empty {empty}"
+    assert len(entry["MESSAGE_ID"]) == 32 and "\n" not in entry["MESSAGE"]
+
+
+def assert_fields(entry, **expected):
+    """The entry says exactly this; all differences at once."""
+    wrong = {key(name): (entry.get(key(name)), str(value)) for name, value in expected.items()
+             if entry.get(key(name)) != str(value)}
+    assert not wrong, f"{entry['NETANOMALY_RULE']}: (is, should be) {wrong}"

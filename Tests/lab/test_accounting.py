@@ -1,0 +1,157 @@
+"""Floods: however many come and whatever becomes of them, the books are exact.
+
+Each test has a daemon of its own with the limits it is about, and a rule of its own: the counters of a rule are the
+whole machine's, and only what the test's namespace does must be in them.
+"""
+
+import signal
+import struct
+import threading
+import time
+
+import pytest
+
+from daemon import Daemon, assert_conserved, assert_gapless
+from frames import REPLY, arp_frame
+from laboratory import anomalies
+from tap import IFF_MULTI_QUEUE, IFF_TAP, Tap
+
+OWN_IP, FOREIGN_MAC = "10.66.0.2", "02:66:00:00:00:99"
+
+
+def limits(dedup="2s", burst=10000, keys=8192):
+    """A configuration with these limits."""
+    return (f"[Limits]\nDedupIntervalSec={dedup}\nRateLimitIntervalSec=1s\nRateLimitBurst={burst}\nMaxKeys={keys}\n")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts daemons that write JSON lines and end with the test."""
+    started = []
+
+    def start(configuration):
+        started.append(Daemon(tmp_path / f"daemon{len(started)}", configuration))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        daemon.close()
+
+
+@pytest.fixture
+def queues(namespace):
+    """Two queues of one tap: two threads can write to it at the same time, and no packet is ever dropped on the way."""
+    made = [Tap(namespace, "t0", flags=IFF_TAP | IFF_MULTI_QUEUE, vnet=False) for _ in range(2)]
+    namespace.ip(f"addr add {OWN_IP}/24 brd + dev t0")
+    yield made
+    for tap in made:
+        tap.close()
+
+
+def unique_frames(count):
+    """Frames of one rule (arp-bad-sender-ip), each with a key of its own."""
+    for number in range(count):
+        mac = "02:99:" + struct.pack("!I", number).hex(":")
+        yield arp_frame(mac, "0.0.0.0", OWN_IP, op=REPLY)
+
+
+def counted(daemon, namespace):
+    """How many events the entries of the namespace stand for."""
+    return sum(int(item["NETANOMALY_COUNT"]) for item in anomalies(daemon.records, namespace))
+
+
+def wait_counted(daemon, namespace, count, timeout=15.0):
+    """Waits until the entries stand for `count` events, and not one more."""
+    deadline = time.monotonic() + timeout
+    while counted(daemon, namespace) < count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert counted(daemon, namespace) == count
+
+
+def test_one_key_from_two_processors(start, queues):
+    """Equal frames on two CPUs at once: few entries, and every frame in one of them."""
+    daemon, each = start(limits()), 15000
+    frame = arp_frame(FOREIGN_MAC, OWN_IP, "10.66.0.1")
+
+    def write(tap):
+        for _ in range(each):
+            tap.write(b"", frame)
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=write, args=(tap,)) for tap in queues]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lasted = time.monotonic() - began
+    wait_counted(daemon, queues[0].namespace, 2 * each)
+    entries = anomalies(daemon.records, queues[0].namespace)
+    # One at once, one for each interval begun, one when the key has gone quiet.
+    assert len(entries) <= 3 + lasted / 2, f"{len(entries)} entries for {lasted:.1f} s of one key"
+    assert_conserved(daemon.drained())
+    assert_gapless(daemon.records.all())
+
+
+def test_more_keys_than_the_table_and_the_limit_take(start, queues):
+    """What an attacker does: every frame from another MAC."""
+    daemon, frames, keys, burst = start(limits(burst=20, keys=64)), 3000, 64, 20
+    before = daemon.account("arp-bad-sender-ip")
+    for frame in unique_frames(frames):
+        queues[0].write(b"", frame)
+    after = daemon.drained()["rules"]["arp-bad-sender-ip"]
+    grown = {name: after[name] - before[name] for name in after}
+    assert grown["seen"] == frames and grown["overflow"] >= frames - keys - burst, grown
+    assert grown["limited"] >= keys - 2 * burst, grown
+    wait_counted(daemon, queues[0].namespace, frames - grown["overflow"])
+    assert_conserved(daemon.drained())
+    assert_gapless(daemon.records.all())
+
+
+def test_every_frame_is_an_entry_without_deduplication(start, queues):
+    daemon = start(limits(dedup="0"))
+    for _ in range(50):
+        queues[0].write(b"", arp_frame(FOREIGN_MAC, OWN_IP, "10.66.0.1"))
+    wait_counted(daemon, queues[0].namespace, 50)
+    assert {item["NETANOMALY_COUNT"] for item in anomalies(daemon.records, queues[0].namespace)} == {"1"}
+
+
+def test_summary_of_a_quiet_key_comes_by_itself(start, queues):
+    daemon, namespace = start(limits(dedup="1s")), queues[0].namespace
+    for _ in range(10):
+        queues[0].write(b"", arp_frame(FOREIGN_MAC, OWN_IP, "10.66.0.1"))
+    wait_counted(daemon, namespace, 10, timeout=5)
+    first, summary = anomalies(daemon.records, namespace)
+    assert (first["NETANOMALY_COUNT"], summary["NETANOMALY_COUNT"]) == ("1", "9")
+    assert int(summary["NETANOMALY_FIRST_BOOTTIME_NS"]) < int(summary["NETANOMALY_LAST_BOOTTIME_NS"])
+    assert "NETANOMALY_STACK" not in summary, "a summary has no stack of its own"
+
+
+def test_stop_writes_what_was_suppressed_and_the_accounts(start, queues):
+    daemon, namespace = start(limits(dedup="1h")), queues[0].namespace
+    for _ in range(500):
+        queues[0].write(b"", arp_frame(FOREIGN_MAC, OWN_IP, "10.66.0.1"))
+    assert daemon.stop() == 0
+    assert counted(daemon, namespace) == 500
+    records = daemon.records.all()
+    assert_gapless(records)
+    rules = [record["NETANOMALY_RULE"] for record in records]
+    assert rules[-2:] == ["daemon-accounting", "daemon-stopped"], rules[-5:]
+    assert int(records[-2]["NETANOMALY_SEEN"]) >= 500
+
+
+def test_a_full_ring_loses_stacks_but_no_counts(start, queues):
+    """The daemon stands still while more keys come than the ring can hold: the rest is told of afterwards."""
+    daemon, frames = start(limits(burst=100000, keys=16384)), 1500
+    before = daemon.account("arp-bad-sender-ip")
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        for frame in unique_frames(frames):
+            queues[0].write(b"", frame)
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+    wait_counted(daemon, queues[0].namespace, frames)
+    status = daemon.drained()
+    account = status["rules"]["arp-bad-sender-ip"]
+    assert account["seen"] - before["seen"] == frames
+    assert account["lost_ring"] > 0, "the ring held everything: this test tested nothing"
+    assert_conserved(status)

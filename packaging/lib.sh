@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# Sourced by run, test and Benchmarks/run: what each needs from the machine, asked for once and in one sentence.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '\n==> %s\n' "$*"; }
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+need_root() {
+    [ "$(id -u)" = 0 ] || die "needs root, to load BPF programs and to make network namespaces: sudo $0"
+}
+
+# Sets $swift. sudo cuts PATH short, so the usual places are looked at too.
+need_swift() {
+    local home directory
+    home=$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)
+    for directory in ${PATH//:/ } "$home/.local/share/swiftly/bin" "$home/.swiftly/bin" {/opt,/usr/local}/swift*/usr/bin; do
+        swift=$directory/swift
+        if [ -x "$swift" ]; then
+            PATH=$directory:$PATH
+            return
+        fi
+    done
+    die "needs a Swift 6.2 or newer toolchain and finds none: https://www.swift.org/install/linux says how to get it"
+}
+
+# need_packages PACKAGE...: installs those that are missing.
+need_packages() {
+    local package missing=()
+    for package in "$@"; do
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "Installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -q update
+    apt-get -q install -y --no-install-recommends "${missing[@]}"
+}
+
+# need_build_packages PACKAGE...: what the build takes, and others. Git and certificates fetch its one dependency.
+need_build_packages() {
+    need_packages binutils ca-certificates git libbpf-dev libc6-dev libncurses6 libstdc++-12-dev libsystemd-dev \
+        pkg-config zlib1g-dev "$@"
+}
+
+# Why BPF cannot work here, or nothing.
+missing_for_bpf() {
+    [ -r /sys/kernel/btf/vmlinux ] || echo "this kernel has no BTF (/sys/kernel/btf/vmlinux, CONFIG_DEBUG_INFO_BTF)"
+    [ -c /dev/net/tun ] || modprobe tun 2>/dev/null || echo "there is no /dev/net/tun"
+    unshare --net true 2>/dev/null || echo "network namespaces are not permitted here"
+}
+
+# swift_build ARGUMENT...: as the owner of the tree, so that sudo leaves nothing behind that he cannot build over.
+swift_build() {
+    local owner command
+    owner=$(stat -c %U "$root")
+    command=("$swift" build --package-path "$root" --explicit-target-dependency-import-check error "$@")
+    if [ "$(id -un)" = root ] && [ "$owner" != root ] && [ "$owner" != UNKNOWN ]; then
+        command=(runuser -u "$owner" -- env "HOME=$(getent passwd "$owner" | cut -d: -f6)" "PATH=$PATH" "${command[@]}")
+    fi
+    "${command[@]}"
+}
