@@ -61,41 +61,62 @@ struct {
 	__type(value, struct arp_sent);
 } last_sent SEC(".maps");
 
-/*
- * Reads the frame whose ARP (or first VLAN tag) begins `offset` bytes into the data. False when it is not ARP, or when
- * its beginning is not in the linear area (only the owner of a tap can make such frames).
- */
-static __always_inline bool read_frame(struct sk_buff *skb, struct net_device *dev, __u32 offset, __be16 protocol,
-				       struct arp_frame *frame, struct arp_facts *facts)
-{
-	__u32 linear = skb->len - skb->data_len, wanted;
-	__u16 mac_header = skb->mac_header;
+/* What stands behind up to two VLAN tags in the frame: where, which protocol, which VLAN. */
+struct behind_tags {
+	__u32 offset;
+	__be16 protocol;
+	__u16 vlan;
+};
 
-	frame->vlan = na_offloaded_vlan(skb);
-	for (int i = 0; i < 2 && na_is_vlan(protocol); i++) {
+/*
+ * Follows the tags that begin `behind->offset` bytes into the data. Global, like all rarer ways: the verifier looks at
+ * it once, not again on every way that leads here; such functions take the packet as an address.
+ */
+__noinline int skip_tags(__u64 packet, struct behind_tags *behind)
+{
+	struct sk_buff *skb = (void *)packet;
+	__u32 linear = BPF_CORE_READ(skb, len) - BPF_CORE_READ(skb, data_len);
+
+	if (!behind)
+		return 0;
+	for (int i = 0; i < 2 && na_is_vlan(behind->protocol); i++) {
 		struct {
 			__be16 tci;
 			__be16 protocol;
 		} tag = {};
 
-		if (offset + NA_VLAN_HLEN > linear)
-			return false;
-		bpf_probe_read_kernel(&tag, sizeof(tag), skb->data + offset);
+		if (behind->offset + NA_VLAN_HLEN > linear)
+			return 0;
+		bpf_probe_read_kernel(&tag, sizeof(tag), BPF_CORE_READ(skb, data) + behind->offset);
 		/* The innermost tag names the network that the ARP belongs to. */
-		frame->vlan = bpf_ntohs(tag.tci) & NA_VLAN_VID_MASK;
-		protocol = tag.protocol;
-		offset += NA_VLAN_HLEN;
+		behind->vlan = bpf_ntohs(tag.tci) & NA_VLAN_VID_MASK;
+		behind->protocol = tag.protocol;
+		behind->offset += NA_VLAN_HLEN;
 	}
-	if (protocol != bpf_htons(NA_ETH_P_ARP) || offset > skb->len)
+	return 0;
+}
+
+/*
+ * Reads the frame whose ARP (or first VLAN tag) begins `offset` bytes into the data. False when it is not ARP, or when
+ * its beginning is not in the linear area (only the owner of a tap can make such frames).
+ */
+static __always_inline bool read_frame(void *ctx, struct sk_buff *skb, struct net_device *dev, __u32 offset,
+				       __be16 protocol, struct arp_frame *frame, struct arp_facts *facts)
+{
+	struct behind_tags behind = {.offset = offset, .protocol = protocol, .vlan = na_offloaded_vlan(skb)};
+	__u32 linear = skb->len - skb->data_len, wanted;
+	__u16 mac_header = skb->mac_header;
+
+	if (na_is_vlan(protocol))
+		skip_tags(na_packet_address(ctx), &behind);
+	if (behind.protocol != bpf_htons(NA_ETH_P_ARP) || behind.offset > skb->len)
 		return false;
-	facts->length = skb->len - offset;
+	frame->vlan = behind.vlan;
+	facts->length = skb->len - behind.offset;
 	wanted = facts->length < sizeof(frame->arp) ? facts->length : sizeof(frame->arp);
-	if (offset + wanted > linear || wanted > sizeof(frame->arp))
+	if (behind.offset + wanted > linear)
 		return false;
-	if (wanted == sizeof(frame->arp))
-		bpf_probe_read_kernel(&frame->arp, sizeof(frame->arp), skb->data + offset);
-	else if (wanted)
-		bpf_probe_read_kernel(&frame->arp, wanted, skb->data + offset);
+	bpf_probe_read_kernel(&frame->arp, wanted, skb->data + behind.offset);
 	facts->device_type = dev->type;
 	facts->device_address_length = dev->addr_len;
 	facts->hardware_type = bpf_ntohs(frame->arp.hardware_type);
@@ -158,10 +179,7 @@ static __always_inline void report_frame(void *ctx, struct na_key *key, const st
 	bpf_ringbuf_submit(event, 0);
 }
 
-/*
- * The rules that the header alone decides, as rule << 8 | sub-case, or ARP_RULE_COUNT << 8 for a good header. A global
- * function: the verifier looks at it once, not again on every way that leads here.
- */
+/* The rules that the header alone decides, as rule << 8 | sub-case, or ARP_RULE_COUNT << 8 for a good header. */
 __noinline int judge_header(const struct arp_facts *facts)
 {
 	__u32 detail;
@@ -229,7 +247,7 @@ static __noinline int received(void *ctx, struct sk_buff *skb)
 	/* Already received on another device: the copy a bridge gives itself. */
 	if (!dev || (first_ifindex && first_ifindex != dev->ifindex))
 		return 0;
-	if (!arp_is_ethernet_like(dev->type) || !read_frame(skb, dev, 0, skb->protocol, &frame, &facts))
+	if (!arp_is_ethernet_like(dev->type) || !read_frame(ctx, skb, dev, 0, skb->protocol, &frame, &facts))
 		return 0;
 	judge_received(skb, dev, &frame, &facts, &key);
 	if (key.rule != ARP_RULE_COUNT)
@@ -304,7 +322,7 @@ static __noinline int sent(void *ctx, struct sk_buff *skb)
 	if (!arp_is_ethernet_like(dev->type) || skb->len - skb->data_len < NA_ETH_HLEN)
 		return 0;
 	bpf_probe_read_kernel(&ethernet, sizeof(ethernet), skb->data);
-	if (!read_frame(skb, dev, NA_ETH_HLEN, ethernet.type, &frame, &facts))
+	if (!read_frame(ctx, skb, dev, NA_ETH_HLEN, ethernet.type, &frame, &facts))
 		return 0;
 	judge_sent(skb, dev, &frame, &facts, &key);
 	if (was_judged_above(skb, dev) || key.rule == ARP_RULE_COUNT)

@@ -109,11 +109,8 @@ static __always_inline void report(void *ctx, struct sk_buff *skb, struct na_key
 	bpf_ringbuf_submit(event, 0);
 }
 
-/* `ctx` holds the packet's address as every hook's first argument. */
 static __always_inline void read_facts(void *ctx, struct sk_buff *skb, struct gso_view *view, struct gso_facts *facts)
 {
-	__u64 address = 0;
-
 	facts->type = view->gso.type;
 	facts->size = view->gso.size;
 	facts->encapsulation = BPF_CORE_READ_BITFIELD_PROBED(skb, encapsulation);
@@ -121,8 +118,7 @@ static __always_inline void read_facts(void *ctx, struct sk_buff *skb, struct gs
 	facts->transport_header = skb->transport_header;
 	facts->inner_network_header = skb->inner_network_header;
 	facts->received = view->origin.direction == NA_DIRECTION_RX;
-	bpf_probe_read_kernel(&address, sizeof(address), ctx);
-	gso_parse(address, facts->encapsulation && facts->type & GSO_TUNNEL_BITS, &view->packet);
+	gso_parse(na_packet_address(ctx), facts->encapsulation && facts->type & GSO_TUNNEL_BITS, &view->packet);
 	facts->ip_version = view->packet.ip_version;
 	facts->l4_protocol = view->packet.l4_protocol;
 }

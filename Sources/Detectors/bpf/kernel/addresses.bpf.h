@@ -29,13 +29,17 @@ static __always_inline int na_find_address(struct net_device *dev, __be32 ip, co
 		return 0;
 	address = NA_READ(is_direct, in_dev, ifa_list);
 	for (int i = 0; i < NA_ADDRESSES_MAX && address; i++) {
-		if (NA_READ(is_direct, address, ifa_local) == ip)
-			return NA_OURS;
-		/* /31 and /32 have no broadcast address (RFC 3021). */
-		if (NA_READ(is_direct, address, ifa_broadcast) == ip && NA_READ(is_direct, address, ifa_prefixlen) < 31)
-			return NA_SUBNET_BROADCAST;
+		if (NA_READ(is_direct, address, ifa_local) == ip || NA_READ(is_direct, address, ifa_broadcast) == ip)
+			break;
 		address = NA_READ(is_direct, address, ifa_next);
 	}
+	if (!address)
+		return 0;
+	if (NA_READ(is_direct, address, ifa_local) == ip)
+		return NA_OURS;
+	/* /31 and /32 have no broadcast address (RFC 3021). */
+	if (NA_READ(is_direct, address, ifa_broadcast) == ip && NA_READ(is_direct, address, ifa_prefixlen) < 31)
+		return NA_SUBNET_BROADCAST;
 	return 0;
 }
 
@@ -97,6 +101,11 @@ static __always_inline bool na_has_no_upper(struct net_device *dev)
  * leads to it, which made loading ten times slower. Such functions take numbers, so devices come as addresses.
  */
 
+__noinline int na_find_address_of(__u64 device, __be32 ip)
+{
+	return na_find_address((void *)device, ip, false);
+}
+
 __noinline int na_find_upper_address(__u64 device, __be32 ip, __u32 is_tagged)
 {
 	struct na_upper_walk walk = na_uppers((void *)device);
@@ -109,7 +118,7 @@ __noinline int na_find_upper_address(__u64 device, __be32 ip, __u32 is_tagged)
 			break;
 		if (na_is_vlan_device(upper) != !!is_tagged)
 			continue;
-		found = na_find_address(upper, ip, false);
+		found = na_find_address_of((__u64)upper, ip);
 		if (found)
 			return found;
 	}

@@ -190,6 +190,15 @@ static __always_inline __u16 na_offloaded_vlan(struct sk_buff *skb)
 	return skb->vlan_tci & NA_VLAN_VID_MASK;
 }
 
+/* The packet as a number for a global function; `ctx` holds it as every hook's first argument. */
+static __always_inline __u64 na_packet_address(void *ctx)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), ctx);
+	return address;
+}
+
 /* Offset of the data from head. Read by helper: the verifier forbids arithmetic on pairs of loaded pointers. */
 static __always_inline __u32 na_data_offset(struct sk_buff *skb)
 {
