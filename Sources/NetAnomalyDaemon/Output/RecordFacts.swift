@@ -110,6 +110,7 @@ struct RecordFacts {
     }
 
     private mutating func gso() -> String? {
+        guard record[.gsoType] != nil || record[.deviceKind] != nil else { return nil }
         let number = take(.gsoType)
         var parts: [String] = []
         if let names = take(.gsoTypeNames) {
