@@ -85,6 +85,8 @@ public struct Anomaly: Sendable {
     public var stack: [UInt64]
     /// The kernel code that dropped the packet; 0 where nothing was dropped.
     public var dropLocation: UInt64
+    /// The running kernel's number for the reason; nil where nothing was dropped.
+    public var dropReason: UInt32?
     /// Rule-specific journal fields, in order.
     public var fields: [Field]
 
@@ -93,7 +95,8 @@ public struct Anomaly: Sendable {
         rule: Rule, priority: Priority, kind: Kind, message: String, key: AnomalyKey,
         boottimeNanoseconds: UInt64, firstBoottimeNanoseconds: UInt64, lastBoottimeNanoseconds: UInt64,
         suppressed: UInt64, probe: String, interfaceName: String?, direction: Direction?,
-        pid: UInt32, command: String, controlGroup: String?, stack: [UInt64], dropLocation: UInt64, fields: [Field]
+        pid: UInt32, command: String, controlGroup: String?, stack: [UInt64], dropLocation: UInt64,
+        dropReason: UInt32? = nil, fields: [Field]
     ) {
         self.rule = rule
         self.priority = priority
@@ -112,6 +115,7 @@ public struct Anomaly: Sendable {
         self.controlGroup = controlGroup
         self.stack = stack
         self.dropLocation = dropLocation
+        self.dropReason = dropReason
         self.fields = fields
     }
 }

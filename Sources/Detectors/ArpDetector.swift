@@ -11,17 +11,18 @@ public enum ArpDetector: Detector {
     public static func head(of event: arp_event) -> na_event_head { event.head }
 
     public static func finding(in event: arp_event, rule: Rule) -> Finding {
-        let facts = ArpFacts(event)
-        return Finding(
-            message: ArpWords.sentence(facts, detail: event.head.key.detail, rule: event.head.key.rule),
-            priority: ArpWords.priority(of: event.head.key.detail, rule: rule), fields: facts.fields)
+        finding(ArpFacts(event), key: event.head.key, rule: rule)
     }
 
     public static func finding(in key: na_key, interface: String?, rule: Rule) -> Finding {
-        let facts = ArpFacts(key, interface: interface)
-        return Finding(
+        finding(ArpFacts(key, interface: interface), key: key, rule: rule)
+    }
+
+    private static func finding(_ facts: ArpFacts, key: na_key, rule: Rule) -> Finding {
+        Finding(
             message: ArpWords.sentence(facts, detail: key.detail, rule: key.rule),
-            priority: ArpWords.priority(of: key.detail, rule: rule), fields: facts.fields)
+            priority: ArpWords.priority(of: key.detail, rule: rule),
+            fields: (ArpWords.subcase(key.detail).map { [Field(.detail, $0)] } ?? []) + facts.fields)
     }
 }
 

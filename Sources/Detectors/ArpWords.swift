@@ -27,6 +27,34 @@ enum ArpWords {
         }
     }
 
+    /// The sub-case as scripts match it; nil for a rule without any.
+    static func subcase(_ detail: UInt32) -> String? {
+        switch arp_detail(detail) {
+        case ARP_DETAIL_SHORT: "short"
+        case ARP_DETAIL_HARDWARE_TYPE: "hardware-type"
+        case ARP_DETAIL_PROTOCOL_TYPE: "protocol-type"
+        case ARP_DETAIL_HARDWARE_LENGTH: "hardware-length"
+        case ARP_DETAIL_PROTOCOL_LENGTH: "protocol-length"
+        case ARP_DETAIL_OPERATION: "operation"
+        case ARP_DETAIL_KNOWN_OPERATION: "known-operation"
+        case ARP_DETAIL_MAC_ZERO: "zero"
+        case ARP_DETAIL_MAC_BROADCAST, ARP_DETAIL_IP_BROADCAST: "broadcast"
+        case ARP_DETAIL_MAC_MULTICAST, ARP_DETAIL_IP_MULTICAST: "multicast"
+        case ARP_DETAIL_ETHERNET_SOURCE: "ethernet-source"
+        case ARP_DETAIL_IP_RESERVED: "reserved"
+        case ARP_DETAIL_IP_LOOPBACK: "loopback"
+        case ARP_DETAIL_IP_THIS_NETWORK: "this-network"
+        case ARP_DETAIL_IP_ZERO_IN_REPLY: "zero-in-reply"
+        case ARP_DETAIL_IP_SUBNET_BROADCAST: "subnet-broadcast"
+        case ARP_DETAIL_CONFLICT_CLAIM: "claim"
+        case ARP_DETAIL_CONFLICT_PROBE: "probe"
+        case ARP_DETAIL_BINDING_APPLIED: "applied"
+        case ARP_DETAIL_BINDING_REJECTED: "refused"
+        case ARP_DETAIL_BINDING_VIRTUAL: "virtual-router"
+        default: nil
+        }
+    }
+
     static func priority(of detail: UInt32, rule: Rule) -> Priority {
         switch arp_detail(detail) {
         case ARP_DETAIL_KNOWN_OPERATION: .info

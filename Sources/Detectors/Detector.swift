@@ -91,7 +91,7 @@ extension Detector {
             suppressed: head.suppressed, probe: "tp_btf:" + probes[Int(head.probe)].hook, interfaceName: interface,
             direction: try direction(head.direction), pid: head.pid, command: text(head.comm) ?? "",
             controlGroup: text(head.cgroup), stack: stack(of: head), dropLocation: head.location,
-            fields: finding.fields)
+            dropReason: head.location == 0 ? nil : head.drop_reason,            fields: finding.fields)
     }
 
     private static func key(of head: na_event_head, rule: Rule) -> AnomalyKey {

@@ -20,6 +20,22 @@ enum GSOWords {
         return (known.map(\.1) + (unknown == 0 ? [] : ["0x" + String(unknown, radix: 16)])).joined(separator: "|")
     }
 
+    /// The sub-case as scripts match it; nil for a rule without any.
+    static func subcase(_ detail: UInt32) -> String? {
+        switch gso_detail(detail) {
+        case GSO_DETAIL_TCPV4_ON_OTHER: "tcpv4-on-other"
+        case GSO_DETAIL_TCPV6_ON_OTHER: "tcpv6-on-other"
+        case GSO_DETAIL_TCP_ON_OTHER: "tcp-on-other"
+        case GSO_DETAIL_UDP_ON_OTHER: "udp-on-other"
+        case GSO_DETAIL_SCTP_ON_OTHER: "sctp-on-other"
+        case GSO_DETAIL_NOT_ENCAPSULATED: "not-encapsulated"
+        case GSO_DETAIL_INNER_IS_OUTER: "inner-is-outer"
+        case GSO_DETAIL_TINY: "below-threshold"
+        case GSO_DETAIL_MINUTE: "below-8"
+        default: nil
+        }
+    }
+
     /// The device's `kind` as `ip -d link` shows it; nil when it is none of ours.
     static func deviceKind(_ kind: UInt8) -> String? {
         switch gso_device_kind(UInt32(kind)) {

@@ -21,7 +21,8 @@ public enum TunGSODetector: Detector {
     private static func finding(_ facts: GSOFacts, key: na_key, rule: Rule) -> Finding {
         Finding(
             message: GSOWords.sentence(facts, detail: key.detail, rule: key.rule),
-            priority: key.detail == GSO_DETAIL_MINUTE.rawValue ? .error : rule.priority, fields: facts.fields)
+            priority: key.detail == GSO_DETAIL_MINUTE.rawValue ? .error : rule.priority,
+            fields: (GSOWords.subcase(key.detail).map { [Field(.detail, $0)] } ?? []) + facts.fields)
     }
 }
 

@@ -12,6 +12,8 @@ public struct EnrichedAnomaly: Sendable {
     public var stack: [String]
     /// The code that dropped the packet, named or as an address; nil where nothing was dropped.
     public var dropLocation: String?
+    /// The kernel's name for the reason, without its prefix: `NOT_SPECIFIED`; nil where it is not known.
+    public var dropReason: String?
 }
 
 /// Reads execution context and kernel function out of a named stack.

@@ -40,6 +40,7 @@ public struct RecordComposer: Sendable {
             fields.add(.controlGroup, anomaly.controlGroup)
         }
         for field in anomaly.fields { fields.add(field.name, field.value) }
+        fields.add(.dropReason, enriched.dropReason)
         fields.add(.dropLocation, enriched.dropLocation)
         let events: UInt64 = anomaly.kind == .event ? 1 : 0
         fields.add(.count, String(events + anomaly.suppressed))

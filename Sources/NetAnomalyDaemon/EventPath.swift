@@ -12,6 +12,7 @@ struct EventPath {
     private var gate: Gate
     private let enricher = Enricher()
     private let namer: FrameNamer?
+    private let dropReasons = DropReasons()
     private var composer: RecordComposer
     private(set) var output: RecordQueue
     /// The gate's clock: events of different CPUs may come a little out of order.
@@ -85,7 +86,8 @@ struct EventPath {
     mutating func write(_ anomaly: Anomaly, now: UInt64) {
         let frames = namer?.names(of: anomaly.stack) ?? anomaly.stack.map(FrameNamer.plain)
         let location = anomaly.dropLocation == 0 ? nil : namer?.names(of: [anomaly.dropLocation]).first
-        let enriched = enricher.enrich(anomaly, frames: frames, dropLocation: location)
+        var enriched = enricher.enrich(anomaly, frames: frames, dropLocation: location)
+        if let reason = anomaly.dropReason { enriched.dropReason = dropReasons.name(of: reason) }
         output.enqueue(composer.compose(enriched), now: now)
     }
 }

@@ -68,7 +68,7 @@ static __always_inline void fill_packet(struct gso_event *event, struct sk_buff 
 	event->ip_summed = BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed);
 	event->device_kind = view->device_kind;
 	event->tun_flags = view->tun_flags;
-	event->drop_reason = view->drop_reason;
+	event->head.drop_reason = view->drop_reason;
 	event->ip_version = packet->ip_version;
 	event->l4_protocol = packet->l4_protocol;
 	__builtin_memcpy(event->source, packet->source, sizeof(event->source));

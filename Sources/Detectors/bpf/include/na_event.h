@@ -51,7 +51,7 @@ struct na_event_head {
 	unsigned int direction;
 	unsigned int pid; /* thread group id; means something in process context only */
 	unsigned int stack_depth;
-	unsigned int reserved; /* 0 */
+	unsigned int drop_reason; /* enum skb_drop_reason of the running kernel, where location is set */
 	char comm[NA_COMM_LEN];
 	char ifname[NA_IFNAME_LEN];
 	char cgroup[NA_CGROUP_LEN];

@@ -88,7 +88,6 @@ struct gso_event {
 	unsigned int length;   /* skb->len */
 	unsigned int linear_length;
 	unsigned int tun_flags; /* IFF_* of the tun device, 0 if not readable */
-	unsigned int drop_reason;
 	unsigned short gso_size;
 	unsigned short gso_segs;
 	unsigned short protocol;    /* skb->protocol, host byte order */
@@ -106,6 +105,7 @@ struct gso_event {
 	unsigned char source[16]; /* IPv4 in the first four bytes */
 	unsigned char destination[16];
 	unsigned char headers[NA_HEADER_MAX];
+	unsigned char padding[4];
 };
 
 _Static_assert(sizeof(struct gso_event) == sizeof(struct na_event_head) + 168, "gso_event has no holes");
