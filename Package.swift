@@ -64,7 +64,8 @@ let package = Package(
         // MARK: Tests, one target per source target; Tests/lab holds the live ones
         .testTarget(name: "AnomalyModelTests", dependencies: ["AnomalyModel"], swiftSettings: strict),
         .testTarget(name: "DaemonConfigTests", dependencies: ["AnomalyModel", "DaemonConfig"], swiftSettings: strict),
-        .testTarget(name: "EventPipelineTests", dependencies: ["AnomalyModel", "EventPipeline"], swiftSettings: strict),
+        .testTarget(
+            name: "EventPipelineTests", dependencies: ["AnomalyModel", "EventPipeline"], swiftSettings: strict),
         .testTarget(
             name: "SystemdProtocolsTests", dependencies: ["AnomalyModel", "SystemdProtocols"], swiftSettings: strict),
         .testTarget(

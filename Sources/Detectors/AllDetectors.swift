@@ -1,6 +1,8 @@
 public import AnomalyModel
 
-/// Every detector of this build, in the order they start. A new one gets its line here.
+/// Every detector of this build, in the order they start.
+///
+/// A new one gets its line here.
 public let allDetectors: [any Detector.Type] = [
     ArpDetector.self,
     TunGSODetector.self,

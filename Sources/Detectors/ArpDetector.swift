@@ -3,17 +3,24 @@ public import CDetectorEvents
 
 /// Abnormal ARP, RFC 826 and RFC 5227, and the neighbour table's surprises.
 public enum ArpDetector: Detector {
+    /// As in journal and configuration.
     public static let name = DetectorName("arp")
+    /// `bpf/arp.bpf.c`, compiled.
     public static let object = ProbeObject.arp
+    /// In the order of the rules' numbers.
     public static let rules = ArpRules.all
+    /// In the order of the probes' numbers.
     public static let probes = ArpRules.probes
 
+    /// The common head.
     public static func head(of event: arp_event) -> na_event_head { event.head }
 
+    /// From all that the event tells.
     public static func finding(in event: arp_event, rule: Rule) -> Finding {
         finding(ArpFacts(event), key: event.head.key, rule: rule)
     }
 
+    /// From what the key remembers.
     public static func finding(in key: na_key, interface: String?, rule: Rule) -> Finding {
         finding(ArpFacts(key, interface: interface), key: key, rule: rule)
     }
@@ -107,11 +114,15 @@ struct ArpFacts {
         }
     }
 
+    /// A neighbour whose MAC changes has sent ARP; one that cannot be resolved was asked for.
+    private var changedNeighbour: IPv4Address? { newMAC == nil ? nil : neighbourIP }
+    private var missingNeighbour: IPv4Address? { newMAC == nil ? neighbourIP : nil }
+
     var fields: [Field] {
         let all: [(FieldName, String?)] = [
             (.arpOperation, operation.map(ArpWords.operation)),
-            (.arpSenderMAC, senderMAC?.description), (.arpSenderIP, senderIP?.description),
-            (.arpTargetMAC, targetMAC?.description), (.arpTargetIP, (targetIP ?? neighbourIP)?.description),
+            (.arpSenderMAC, senderMAC?.description), (.arpSenderIP, (senderIP ?? changedNeighbour)?.description),
+            (.arpTargetMAC, targetMAC?.description), (.arpTargetIP, (targetIP ?? missingNeighbour)?.description),
             (.ethernetSource, ethernetSource?.description),
             (.ethernetDestination, ethernetDestination?.description),
             (.vlan, vlan.map(String.init)), (.length, length.map(String.init)),

@@ -8,6 +8,7 @@ public enum DecodeError: Error, Equatable, CustomStringConvertible {
     /// A rule, probe, kind, direction or stack depth that this build does not know.
     case unknown(what: String, number: UInt32)
 
+    /// A sentence for the accounts.
     public var description: String {
         switch self {
         case .wrongSize(let got): "a record of \(got) bytes is neither an event nor a summary"
@@ -91,7 +92,7 @@ extension Detector {
             suppressed: head.suppressed, probe: "tp_btf:" + probes[Int(head.probe)].hook, interfaceName: interface,
             direction: try direction(head.direction), pid: head.pid, command: text(head.comm) ?? "",
             controlGroup: text(head.cgroup), stack: stack(of: head), dropLocation: head.location,
-            dropReason: head.location == 0 ? nil : head.drop_reason,            fields: finding.fields)
+            dropReason: head.location == 0 ? nil : head.drop_reason, fields: finding.fields)
     }
 
     private static func key(of head: na_event_head, rule: Rule) -> AnomalyKey {

@@ -3,17 +3,24 @@ public import CDetectorEvents
 
 /// Abnormal GSO metadata of packets to and from the owner of a TUN, TAP, macvtap or ipvtap device.
 public enum TunGSODetector: Detector {
+    /// As in journal and configuration.
     public static let name = DetectorName("tun-gso")
+    /// `bpf/tun_gso.bpf.c`, compiled.
     public static let object = ProbeObject.tunGso
+    /// In the order of the rules' numbers.
     public static let rules = TunGSORules.all
+    /// In the order of the probes' numbers.
     public static let probes = TunGSORules.probes
 
+    /// The common head.
     public static func head(of event: gso_event) -> na_event_head { event.head }
 
+    /// From all that the event tells.
     public static func finding(in event: gso_event, rule: Rule) -> Finding {
         finding(GSOFacts(event), key: event.head.key, rule: rule)
     }
 
+    /// From what the key remembers.
     public static func finding(in key: na_key, interface: String?, rule: Rule) -> Finding {
         finding(GSOFacts(key, interface: interface), key: key, rule: rule)
     }

@@ -4,7 +4,9 @@ import FoundationEssentials
 public struct Status: Decodable, Sendable {
     /// One rule's account.
     public struct Account: Decodable, Sendable {
+        /// By the configuration in force.
         public let enabled: Bool
+        /// Events, as `RuleAccount` of the daemon has them: the first is the sum of the others.
         public let seen, written, deduplicated, limited, overflow, lostRing, lostJournal, pending: UInt64
 
         /// Events that got no entry and are in no later entry's count either.
@@ -13,42 +15,65 @@ public struct Status: Decodable, Sendable {
 
     /// One attachment point.
     public struct Probe: Decodable, Sendable {
+        /// Mechanism and hook: `tp_btf:neigh_update`.
         public let probe: String
+        /// Whether it sees anything.
         public let attached: Bool
+        /// Why not.
         public let reason: String?
+        /// What is not seen because of that.
         public let notWatched: String?
+        /// Rules that need it.
         public let rules: [String]
     }
 
     /// One family of rules.
     public struct Detector: Decodable, Sendable {
+        /// `arp`.
         public let name: String
+        /// Wanted by the configuration, and at work.
         public let enabled, running: Bool
+        /// Why it is not at work.
         public let problem: String?
+        /// Keys remembered, packets skipped by the kernel, records no decoder took.
         public let keys, missed, undecodable: UInt64
+        /// All attachment points.
         public let probes: [Probe]
     }
 
     /// Where records go, and what did not get there.
     public struct Output: Decodable, Sendable {
+        /// `journal`, `json` or `text`.
         public let kind: String
+        /// Entries that wait.
         public let waiting: UInt64
+        /// Why there is no receiver at present.
         public let unreachable: String?
+        /// Entries lost, by cause.
         public let lost: [String: UInt64]
     }
 
     /// One setting in force.
     public struct Setting: Decodable, Sendable {
+        /// As a file says it, and `FILE:LINE` or `default`.
         public let section, key, value, origin: String
     }
 
+    /// Of the daemon; `watching`, `degraded` or `stopped`; `libbpf`.
     public let version, state, backend: String
+    /// CLOCK_BOOTTIME of the start; the sequence number of the next entry.
     public let startedBoottimeNs, nextSeq: UInt64
+    /// Whether stacks show names.
     public let namesFrames: Bool
+    /// Why the last reload was refused.
     public let reloadProblem: String?
+    /// Each rule's account.
     public let rules: [String: Account]
+    /// Every detector of the daemon.
     public let detectors: [Detector]
+    /// Where records go.
     public let output: Output
+    /// The configuration in force.
     public let configuration: [Setting]
 
     /// Reads a report.

@@ -23,7 +23,9 @@ extension Daemon {
         }
     }
 
-    /// Checks the whole new configuration first; then changes only what differs. nil when it is in force.
+    /// Checks the whole new configuration first, then changes only what differs.
+    ///
+    /// - Returns: nil when the new configuration is in force.
     func reload() -> ConfigurationErrors? {
         notifier.reloading(status: "Reloading the configuration", monotonicMicroseconds: monotonicMicroseconds())
         defer {

@@ -36,7 +36,7 @@ final class EventLoop {
         close(signals)
     }
 
-    /// Reports the descriptor as readable, or writable too, until `forget`. Closing a descriptor forgets it as well.
+    /// Reports the descriptor as readable, or writable too, until `forget` or until it is closed.
     func watch(_ descriptor: Int32, writable: Bool = false, readable: Bool = true) {
         var event = epoll_event()
         event.events = (readable ? EPOLLIN.rawValue : 0) | (writable ? EPOLLOUT.rawValue : 0)

@@ -5,9 +5,9 @@ import EventPipeline
 import SystemdProtocols
 import TracingBackends
 
-/// The way of one event from a detector to the output: gate, enrich, compose, write. Owned by the loop.
+/// The way of one event from a detector to the output: gate, enrich, compose, write.
 ///
-/// Also keeps the journal's loss reports coming: once it works again, the first thing written is what it missed.
+/// Owned by the loop. Also keeps the journal's loss reports coming: once it works again, the first thing written is what it missed.
 struct EventPath {
     private var gate: Gate
     private let enricher = Enricher()

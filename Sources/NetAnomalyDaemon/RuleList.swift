@@ -9,7 +9,8 @@ enum RuleList {
             let name = rule.name.text + String(repeating: " ", count: width - rule.name.text.count)
             let priority = rule.isEnabledByDefault ? rule.priority.word : "off"
             let threshold = rule.threshold.map { " (\($0.key)=\($0.defaultValue))" } ?? ""
-            return "\(name)  \(priority)\(String(repeating: " ", count: 8 - priority.count))\(rule.summary)\(threshold)\n"
+            let space = String(repeating: " ", count: 8 - priority.count)
+            return "\(name)  \(priority)\(space)\(rule.summary)\(threshold)\n"
         }.joined()
     }
 

@@ -22,6 +22,7 @@ public final class JournalSocket: RecordTransport {
         /// Where it should have led.
         public let path: String
 
+        /// The sentence.
         public var description: String {
             "Cannot open a socket for the journal at \(path): \(String(cString: strerror(errno)))."
         }

@@ -25,6 +25,7 @@ public enum BackendError: Error, Equatable, CustomStringConvertible {
         }
     }
 
+    /// The sentence.
     public var description: String {
         switch self {
         case .typeInformationAbsent:

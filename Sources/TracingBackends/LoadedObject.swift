@@ -2,9 +2,9 @@ internal import AnomalyModel
 import CLibbpf
 import Glibc
 
-/// One BPF object in the kernel. The libbpf binding: only files of this target touch libbpf's pointers.
+/// One BPF object in the kernel.
 ///
-/// Owns the `bpf_object` and its links; lives on the loop's thread.
+/// The libbpf binding: only files of this target touch libbpf's pointers. Owns the `bpf_object` and its links; lives on the loop's thread.
 struct LoadedObject: ~Copyable {
     private let object: OpaquePointer
     private var links: [String: OpaquePointer] = [:]

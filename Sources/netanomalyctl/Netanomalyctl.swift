@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import NetAnomalyControl
 
-/// `netanomalyctl`: the operator's view of a running netanomalyd. Exit statuses are those of netanomalyd(8).
+/// The operator's view of a running netanomalyd; exit statuses are those of netanomalyd(8).
 @main
 struct Netanomalyctl: ParsableCommand {
     static let configuration = CommandConfiguration(

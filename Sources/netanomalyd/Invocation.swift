@@ -1,6 +1,8 @@
 import NetAnomalyDaemon
 
-/// The command line, parsed. By hand: ten options do not justify the 4 MB that an argument parser adds to a daemon.
+/// The command line, parsed.
+///
+/// By hand: ten options do not justify the 4 MB that an argument parser adds to a daemon.
 struct Invocation: Equatable {
     enum Action: String, CaseIterable {
         case run = ""

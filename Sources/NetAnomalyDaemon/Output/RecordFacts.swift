@@ -106,7 +106,8 @@ struct RecordFacts {
         let old = [take(.oldMAC), take(.oldNeighbourState)].compactMap(\.self).joined(separator: " ")
         let new = [take(.newMAC), take(.newNeighbourState)].compactMap(\.self).joined(separator: " ")
         if old.isEmpty && new.isEmpty { return nil }
-        return "\(old.isEmpty ? "?" : old), now \(new.isEmpty ? "?" : new)"
+        let neighbour = (take(.arpSenderIP) ?? take(.arpTargetIP)).map { $0 + " " } ?? ""
+        return "\(neighbour)\(old.isEmpty ? "?" : old), now \(new.isEmpty ? "?" : new)"
     }
 
     private mutating func gso() -> String? {
