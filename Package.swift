@@ -65,11 +65,18 @@ let package = Package(
         .testTarget(name: "AnomalyModelTests", dependencies: ["AnomalyModel"], swiftSettings: strict),
         .testTarget(name: "DaemonConfigTests", dependencies: ["AnomalyModel", "DaemonConfig"], swiftSettings: strict),
         .testTarget(
+            name: "DetectorsTests",
+            dependencies: ["AnomalyModel", "CDetectorEvents", "DaemonConfig", "Detectors", "NetAnomalyDaemon"],
+            swiftSettings: strict),
+        .testTarget(
             name: "EventPipelineTests", dependencies: ["AnomalyModel", "EventPipeline"], swiftSettings: strict),
         .testTarget(
             name: "SystemdProtocolsTests", dependencies: ["AnomalyModel", "SystemdProtocols"], swiftSettings: strict),
         .testTarget(
             name: "OutputTests", dependencies: ["AnomalyModel", "NetAnomalyDaemon", "SystemdProtocols"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TracingBackendsTests", dependencies: ["AnomalyModel", "Detectors", "TracingBackends"],
             swiftSettings: strict),
     ]
 )

@@ -37,10 +37,10 @@ public enum ArpDetector: Detector {
 struct ArpFacts {
     var interface: String?
     var operation: UInt16?
-    var hardwareType: UInt16 = 0
-    var protocolType: UInt16 = 0
-    var hardwareLength: UInt8 = 0
-    var protocolLength: UInt8 = 0
+    var hardwareType: UInt16?
+    var protocolType: UInt16?
+    var hardwareLength: UInt8?
+    var protocolLength: UInt8?
     var length: UInt32?
     var ethernetSource: MACAddress?
     var ethernetDestination: MACAddress?
@@ -94,6 +94,8 @@ struct ArpFacts {
     init(_ key: na_key, interface: String?) {
         self.interface = interface
         let ip = IPv4Address(bits: UInt32(truncatingIfNeeded: key.c))
+        // Also 0 where the device has no Ethernet header.
+        let source = key.a == 0 ? nil : MACAddress(bits: key.a)
         switch arp_rule(key.rule) {
         case ARP_RULE_BINDING_CHANGE:
             (oldMAC, newMAC, neighbourIP) = (MACAddress(bits: key.a), MACAddress(bits: key.b), ip)
@@ -106,11 +108,11 @@ struct ArpFacts {
             senderMAC = MACAddress(bits: key.b)
             if key.detail == ARP_DETAIL_CONFLICT_PROBE.rawValue { targetIP = ip } else { senderIP = ip }
         case ARP_RULE_MALFORMED:
-            ethernetSource = MACAddress(bits: key.a)
+            ethernetSource = source
         case ARP_RULE_BAD_SENDER_MAC:
-            (ethernetSource, senderMAC) = (MACAddress(bits: key.a), MACAddress(bits: key.b))
+            (ethernetSource, senderMAC) = (source, MACAddress(bits: key.b))
         default:
-            (ethernetSource, senderMAC, senderIP) = (MACAddress(bits: key.a), MACAddress(bits: key.b), ip)
+            (ethernetSource, senderMAC, senderIP) = (source, MACAddress(bits: key.b), ip)
         }
     }
 

@@ -94,15 +94,25 @@ enum ArpWords {
         }
     }
 
+    /// What is wrong with the frame; a summary knows the sub-case, but not the number.
     private static func defect(_ detail: UInt32, _ facts: ArpFacts) -> String {
         switch arp_detail(detail) {
-        case ARP_DETAIL_SHORT: facts.length.map { "too short (\($0) bytes)" } ?? "too short"
-        case ARP_DETAIL_HARDWARE_TYPE: "hardware type \(facts.hardwareType), expected 1"
-        case ARP_DETAIL_PROTOCOL_TYPE: "protocol type 0x\(String(facts.protocolType, radix: 16)), expected 0x800"
-        case ARP_DETAIL_HARDWARE_LENGTH: "hardware address length \(facts.hardwareLength), expected 6"
-        case ARP_DETAIL_PROTOCOL_LENGTH: "protocol address length \(facts.protocolLength), expected 4"
-        case ARP_DETAIL_KNOWN_OPERATION: "operation \(facts.operation ?? 0), which Linux does not handle"
-        default: "unknown operation \(facts.operation ?? 0)"
+        case ARP_DETAIL_SHORT:
+            facts.length.map { "too short (\($0) bytes)" } ?? "too short"
+        case ARP_DETAIL_HARDWARE_TYPE:
+            facts.hardwareType.map { "hardware type \($0), expected 1" } ?? "wrong hardware type"
+        case ARP_DETAIL_PROTOCOL_TYPE:
+            facts.protocolType.map { "protocol type 0x\(String($0, radix: 16)), expected 0x800" }
+                ?? "wrong protocol type"
+        case ARP_DETAIL_HARDWARE_LENGTH:
+            facts.hardwareLength.map { "hardware address length \($0), expected 6" } ?? "wrong hardware address length"
+        case ARP_DETAIL_PROTOCOL_LENGTH:
+            facts.protocolLength.map { "protocol address length \($0), expected 4" } ?? "wrong protocol address length"
+        case ARP_DETAIL_KNOWN_OPERATION:
+            facts.operation.map { "operation \($0), which Linux does not handle" }
+                ?? "an operation that Linux does not handle"
+        default:
+            facts.operation.map { "unknown operation \($0)" } ?? "unknown operation"
         }
     }
 

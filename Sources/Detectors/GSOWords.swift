@@ -116,6 +116,7 @@ enum GSOWords {
 
     private static func pieces(_ facts: GSOFacts) -> String {
         guard let length = facts.length, let size = facts.size, size > 0 else { return "it becomes many packets" }
-        return "its \(length) bytes become about \((length + UInt32(size) - 1) / UInt32(size)) packets"
+        let pieces = length / UInt32(size) + (length % UInt32(size) == 0 ? 0 : 1)
+        return "its \(length) bytes become about \(pieces) packets"
     }
 }

@@ -25,7 +25,6 @@ import Testing
               arp    reply: 192.0.2.1 is at 02:66:00:00:00:02, told to 192.0.2.9 at 02:66:00:00:00:01
               frame  02:66:00:00:00:02 > ff:ff:ff:ff:ff:ff, VLAN 5
               was    02:66:00:00:00:01 REACHABLE, now 02:66:00:00:00:02 STALE
-              more   detail own-address
               stack  frame_1+0x1/0x2
                      frame_2+0x1/0x2
                      frame_3+0x1/0x2

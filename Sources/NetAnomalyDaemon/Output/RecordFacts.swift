@@ -12,7 +12,7 @@ struct RecordFacts {
     static let unspoken: Set<FieldName> = [
         .messageID, .priority, .syslogIdentifier, .documentation, .rule, .detector, .backend, .sequence, .boottime,
         .count, .suppressed, .firstBoottime, .lastBoottime, .stack, .seen, .written, .deduplicated, .limited, .overflow,
-        .lostRing, .lostJournal, .pending, .version,
+        .lostRing, .lostJournal, .pending, .version, .detail,
     ]
 
     private let record: Record
@@ -106,7 +106,9 @@ struct RecordFacts {
         let old = [take(.oldMAC), take(.oldNeighbourState)].compactMap(\.self).joined(separator: " ")
         let new = [take(.newMAC), take(.newNeighbourState)].compactMap(\.self).joined(separator: " ")
         if old.isEmpty && new.isEmpty { return nil }
-        let neighbour = (take(.arpSenderIP) ?? take(.arpTargetIP)).map { $0 + " " } ?? ""
+        // With an ARP header the line above has said who.
+        let isAlone = record[.arpOperation] == nil
+        let neighbour = isAlone ? (take(.arpSenderIP) ?? take(.arpTargetIP)).map { $0 + " " } ?? "" : ""
         return "\(neighbour)\(old.isEmpty ? "?" : old), now \(new.isEmpty ? "?" : new)"
     }
 

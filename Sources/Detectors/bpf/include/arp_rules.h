@@ -86,10 +86,13 @@ ARP_INLINE unsigned int arp_malformed(const struct arp_facts *f)
 	}
 }
 
-/* True for 03:bf:xx:xx:xx:xx, Microsoft NLB in multicast mode: a group address that really answers for a cluster. */
+/*
+ * True for Microsoft NLB's group addresses, which really answer for a cluster: 03:bf:xx:xx:xx:xx in multicast mode,
+ * 01:00:5e:7f:xx:xx with IGMP.
+ */
 ARP_INLINE int arp_is_nlb_multicast(unsigned long long mac)
 {
-	return mac >> 32 == 0x03bf;
+	return mac >> 32 == 0x03bf || mac >> 16 == 0x01005e7f;
 }
 
 /*

@@ -1,0 +1,109 @@
+import AnomalyModel
+import DaemonConfig
+import Detectors
+import Testing
+
+@testable import NetAnomalyDaemon
+
+/// Everything that belongs to a rule besides its code; a new rule makes these fail until it has all of it.
+@Suite struct ConformanceTests {
+    /// What scripts and dashboards match on: a name may be added here, never changed.
+    private static let promisedNames: Set = [
+        "arp-malformed", "arp-sender-mismatch", "arp-bad-sender-mac", "arp-bad-sender-ip", "arp-address-conflict",
+        "arp-binding-change", "arp-resolution-failed", "arp-local-spoof",
+        "gso-size-without-type", "gso-type-without-size", "gso-ip-mismatch", "gso-l4-mismatch",
+        "gso-tunnel-without-encapsulation", "gso-tiny-size", "gso-segmentation-refused", "gso-header-rejected",
+    ]
+
+    private let allIDs = allRules.map { ($0.name, $0.messageID) } + Notices.all
+
+    @Test func ruleNamesAreTheOnesPromised() {
+        #expect(Set(allRules.map(\.name.text)) == Self.promisedNames)
+        #expect(allRules.count == Self.promisedNames.count)
+    }
+
+    @Test func rulesNameTheDetectorThatHasThem() {
+        for detector in allDetectors {
+            let named = Set(detector.rules.map(\.detector))
+            #expect(named == [detector.name])
+        }
+        #expect(Set(allDetectors.map { $0.name }).count == allDetectors.count)
+    }
+
+    @Test func namesAndMessageIDsAreUnique() {
+        #expect(Set(allIDs.map(\.0)).count == allIDs.count)
+        #expect(Set(allIDs.map(\.1)).count == allIDs.count)
+    }
+
+    @Test func messageIDsAre32LowerCaseHexDigits() {
+        for (name, id) in allIDs {
+            let digits = id.text.allSatisfy { "0123456789abcdef".contains($0) }
+            #expect(digits && id.text.count == 32, "\(name)")
+        }
+    }
+
+    @Test func theCatalogHasOneBlockPerMessageIDAndNoOther() throws {
+        let lines = try repositoryFile("systemd/netanomalyd.catalog").split(separator: "\n")
+        let blocks = lines.filter { $0.hasPrefix("-- ") }.map { String($0.dropFirst(3)) }
+        #expect(blocks.sorted() == allIDs.map(\.1.text).sorted())
+        for heading in ["Subject: ", "Defined-By: netanomalyd", "Documentation: man:netanomalyd(8)"] {
+            #expect(lines.filter { $0.hasPrefix(heading) }.count == blocks.count, "\(heading)")
+        }
+    }
+
+    @Test func theCatalogFillsInFieldsThatExist() throws {
+        let names = try repositoryFile("systemd/netanomalyd.catalog").matches(of: /@([A-Z0-9_]+)@/).map(\.1)
+        #expect(!names.isEmpty)
+        for name in names { #expect(FieldName(rawValue: String(name)) != nil, "\(name)") }
+    }
+
+    @Test(arguments: allRules) func theManualExplainsTheRuleUnderItsPriority(_ rule: Rule) throws {
+        let lines = try manualLines("docs/netanomalyd.8")
+        let heading = ".BR \(rule.name) \" (\(rule.priority.word))\""
+        let index = try #require(lines.firstIndex(of: heading), "no entry \(heading)")
+        #expect(!lines[index + 1].hasPrefix(".TP"), "\(rule.name) has no text")
+    }
+
+    @Test func theManualNamesTheDaemonsOwnRules() throws {
+        let manual = try manualLines("docs/netanomalyd.8").joined(separator: "\n")
+        for (name, _) in Notices.all { #expect(manual.contains(name.text), "\(name)") }
+    }
+
+    @Test(arguments: allRules) func theLaboratoryProvokesTheRule(_ rule: Rule) throws {
+        let family = try #require(rule.name.text.split(separator: "-").first)
+        let tests = try repositoryFile("Tests/lab/test_\(family)_rules.py")
+        #expect(tests.contains("\"\(rule.name)\""))
+    }
+
+    @Test(arguments: allRules.filter { $0.threshold != nil })
+    func theShippedConfigurationShowsTheThreshold(_ rule: Rule) throws {
+        let threshold = try #require(rule.threshold)
+        #expect(threshold.range.contains(threshold.defaultValue))
+        let text = try repositoryFile("etc/netanomaly.conf")
+        let section = try #require(text.split(separator: "[Rule \(rule.name)]\n").dropFirst().first)
+        #expect(section.contains("\n#\(threshold.key)=\(threshold.defaultValue)\n"))
+    }
+
+    /// As shipped, and with every setting's comment sign taken away.
+    @Test func theShippedConfigurationIsTheDefaultOne() throws {
+        let shipped = try repositoryFile("etc/netanomaly.conf")
+        let uncommented = shipped.split(separator: "\n").map { line in
+            line.hasPrefix("#") && line.dropFirst().first != " " ? line.dropFirst() : line
+        }.joined(separator: "\n")
+        let defaults = try Configuration(sources: [], rules: allRules)
+        for text in [shipped, uncommented] {
+            let source = ConfigurationSource(path: "netanomaly.conf", bytes: Array(text.utf8))
+            #expect(try Configuration(sources: [source], rules: allRules) == defaults)
+        }
+        #expect(uncommented.contains("\nMaxKeys=8192\n"))
+    }
+
+    @Test func theManualDocumentsEveryFieldAndNoOther() throws {
+        let documented = try manualLines("docs/netanomalyd-fields.7").filter { $0.hasPrefix(".B ") }
+            .map { String($0.dropFirst(3)) }
+        for field in FieldName.allCases { #expect(documented.contains(field.rawValue), "\(field.rawValue)") }
+        for name in documented where name.hasPrefix("NETANOMALY_") {
+            #expect(FieldName(rawValue: name) != nil, "\(name)")
+        }
+    }
+}
