@@ -100,6 +100,6 @@ enum GSOWords {
 
     private static func pieces(_ facts: GSOFacts) -> String {
         guard let length = facts.length, let size = facts.size, size > 0 else { return "it becomes many packets" }
-        return "its \(length) bytes become about \((length + UInt32(size) - 1) / UInt32(size)) packets"
+        return "its \(length) bytes become about \((UInt64(length) + UInt64(size) - 1) / UInt64(size)) packets"
     }
 }
