@@ -64,11 +64,22 @@ let package = Package(
         // MARK: Tests, one target per source target; Tests/lab holds the live ones
         .testTarget(name: "AnomalyModelTests", dependencies: ["AnomalyModel"], swiftSettings: strict),
         .testTarget(name: "DaemonConfigTests", dependencies: ["AnomalyModel", "DaemonConfig"], swiftSettings: strict),
-        .testTarget(name: "EventPipelineTests", dependencies: ["AnomalyModel", "EventPipeline"], swiftSettings: strict),
+        .testTarget(
+            name: "EventPipelineTests", dependencies: ["AnomalyModel", "EventPipeline"], swiftSettings: strict),
         .testTarget(
             name: "SystemdProtocolsTests", dependencies: ["AnomalyModel", "SystemdProtocols"], swiftSettings: strict),
         .testTarget(
             name: "OutputTests", dependencies: ["AnomalyModel", "NetAnomalyDaemon", "SystemdProtocols"],
             swiftSettings: strict),
+        .testTarget(
+            name: "NetAnomalyDaemonTests",
+            dependencies: [
+                "AnomalyModel", "CDetectorEvents", "DaemonConfig", "Detectors", "EventPipeline", "NetAnomalyControl",
+                "NetAnomalyDaemon", "SystemdProtocols", "TracingBackends",
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "NetAnomalyControlTests", dependencies: ["NetAnomalyControl"], swiftSettings: strict),
+        .testTarget(
+            name: "NetanomalydTests", dependencies: ["NetAnomalyDaemon", "netanomalyd"], swiftSettings: strict),
     ]
 )
