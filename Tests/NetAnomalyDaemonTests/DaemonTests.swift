@@ -3,6 +3,7 @@ import DaemonConfig
 import Detectors
 import Glibc
 import NetAnomalyControl
+import SystemdProtocols
 import Testing
 
 @testable import NetAnomalyDaemon
@@ -20,10 +21,12 @@ extension SocketSuites {
             var options = DaemonOptions()
             options.configurationPath = folder.file
             options.controlPath = folder.socket
-            // No journal is needed: what it does not take waits in the queue.
             options.output = .journal
-            daemon = try Daemon(
-                options, try Configuration.load(path: folder.file, rules: allRules), loop: try quietLoop())
+            let configuration = try Configuration.load(path: folder.file, rules: allRules)
+            daemon = try Daemon(options, configuration, loop: try quietLoop())
+            // Not into this machine's journal: what is written waits for one that never comes.
+            let nowhere = try JournalSocket(path: folder.path + "/journal")
+            daemon.path = EventPath(configuration, transport: nowhere, namer: nil)
         }
 
         @Test func `status is a report that the operator's tool understands`() throws {
@@ -65,6 +68,23 @@ extension SocketSuites {
         @Test func `a configuration that is gone is refused`() {
             unlink(folder.file)
             #expect(daemon.answer("reload").hasPrefix("refused\n\(folder.file):1:1: error: "))
+        }
+
+        @Test func `waiting for the output takes no signal from the loop`() {
+            for _ in 0..<3000 { daemon.write(Notices.stopped(reason: "test")) }
+            var hangUp = sigset_t()
+            sigemptyset(&hangUp)
+            sigaddset(&hangUp, SIGHUP)
+            pthread_sigmask(SIG_BLOCK, &hangUp, nil)
+            pthread_kill(pthread_self(), SIGHUP)
+            let deadline = boottimeNanoseconds() + 2_000_000
+            daemon.letOutputCatchUp(until: deadline)
+            #expect(boottimeNanoseconds() >= deadline && daemon.path.output.waiting == 3000)
+            #expect(daemon.loop.wait(until: 0, now: 1) == [.signal(SIGHUP)])
+            // If the loop did not have it, the test process must not die of it.
+            var noTime = timespec()
+            sigtimedwait(&hangUp, nil, &noTime)
+            pthread_sigmask(SIG_UNBLOCK, &hangUp, nil)
         }
 
         @Test func `a stop closes the control socket`() {
