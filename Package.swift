@@ -78,5 +78,15 @@ let package = Package(
         .testTarget(
             name: "TracingBackendsTests", dependencies: ["AnomalyModel", "Detectors", "TracingBackends"],
             swiftSettings: strict),
+        .testTarget(
+            name: "NetAnomalyDaemonTests",
+            dependencies: [
+                "AnomalyModel", "CDetectorEvents", "DaemonConfig", "Detectors", "EventPipeline", "NetAnomalyControl",
+                "NetAnomalyDaemon", "SystemdProtocols", "TracingBackends",
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "NetAnomalyControlTests", dependencies: ["NetAnomalyControl"], swiftSettings: strict),
+        .testTarget(
+            name: "NetanomalydTests", dependencies: ["NetAnomalyDaemon", "netanomalyd"], swiftSettings: strict),
     ]
 )

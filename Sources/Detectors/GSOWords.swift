@@ -116,7 +116,6 @@ enum GSOWords {
 
     private static func pieces(_ facts: GSOFacts) -> String {
         guard let length = facts.length, let size = facts.size, size > 0 else { return "it becomes many packets" }
-        let pieces = length / UInt32(size) + (length % UInt32(size) == 0 ? 0 : 1)
-        return "its \(length) bytes become about \(pieces) packets"
+        return "its \(length) bytes become about \((UInt64(length) + UInt64(size) - 1) / UInt64(size)) packets"
     }
 }

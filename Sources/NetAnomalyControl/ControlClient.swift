@@ -18,14 +18,22 @@ public struct ControlClient {
     /// Where the daemon listens unless told otherwise.
     public static let defaultPath = "/run/netanomaly/control"
     /// A daemon that takes longer is in trouble.
-    private static let timeoutSeconds = 10
+    private static let defaultTimeoutMilliseconds = 10_000
     /// Bytes of an answer that are read; a status report has some 10,000.
     private static let maxAnswerBytes = 4 << 20
 
     private let path: String
+    private let timeoutMilliseconds: Int
 
     /// Names the socket; nothing is opened yet.
-    public init(path: String = ControlClient.defaultPath) { self.path = path }
+    public init(path: String = ControlClient.defaultPath) {
+        self.init(path: path, timeoutMilliseconds: Self.defaultTimeoutMilliseconds)
+    }
+
+    init(path: String, timeoutMilliseconds: Int) {
+        self.path = path
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
 
     /// Sends a request line and returns the answer without its last newline.
     public func ask(_ request: String) throws(ControlFailure) -> String {
@@ -47,8 +55,11 @@ public struct ControlClient {
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw ControlFailure("Cannot create a socket: \(errorText())") }
-        var limit = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        var limit = timeval(tv_sec: timeoutMilliseconds / 1000, tv_usec: timeoutMilliseconds % 1000 * 1000)
+        // connect(2) waits too, while too many others do.
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+        }
         let connected = withUnsafePointer(to: address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
@@ -70,6 +81,8 @@ public struct ControlClient {
             return ControlFailure(
                 "No netanomalyd answers on \(path) (\(reason)): start it with 'systemctl start netanomalyd', "
                     + "or name its socket with --control")
+        case EAGAIN:
+            return ControlFailure("netanomalyd on \(path) is too busy to answer: try again")
         default:
             return ControlFailure("Cannot connect to \(path): \(reason)")
         }
@@ -81,16 +94,21 @@ public struct ControlClient {
         while answer.count < Self.maxAnswerBytes {
             let count = read(descriptor, &block, block.count)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else {
-                throw ControlFailure("netanomalyd on \(path) gave no answer in \(Self.timeoutSeconds) s: \(errorText())")
+            if count < 0, errno == EAGAIN {
+                throw ControlFailure("netanomalyd on \(path) gave no answer in \(timeoutMilliseconds) ms")
             }
-            if count == 0 { break }
+            // ECONNRESET: it hung up without having read the request, as it does when it has too many clients.
+            guard count > 0 else { break }
             answer += block[..<count]
         }
-        guard answer.last == UInt8(ascii: "\n") else {
-            throw ControlFailure("netanomalyd on \(path) broke off its answer")
+        if answer.last == UInt8(ascii: "\n") { return String(decoding: answer.dropLast(), as: UTF8.self) }
+        if answer.isEmpty {
+            throw ControlFailure("netanomalyd on \(path) hung up: it has too many clients, or is about to stop")
         }
-        return String(decoding: answer.dropLast(), as: UTF8.self)
+        if answer.count >= Self.maxAnswerBytes {
+            throw ControlFailure("netanomalyd on \(path) gives an answer without end")
+        }
+        throw ControlFailure("netanomalyd on \(path) broke off its answer")
     }
 
     private func errorText() -> String { String(cString: strerror(errno)) }

@@ -3,12 +3,14 @@ import Glibc
 /// One question to a running daemon over its control socket, for `--reload`.
 enum ControlRequest {
     /// A reload reads a few files; a daemon that takes longer is in trouble.
-    private static let timeoutSeconds: Int32 = 30
+    static let timeoutMilliseconds: Int32 = 30_000
     /// Bytes of an answer that are read: all problems a refused reload may list.
     private static let maxAnswerBytes = 1 << 20
 
     /// The answer, without its newline; nil with errno set when there is no daemon or it says nothing in time.
-    static func ask(_ request: String, path: String) -> String? {
+    static func ask(
+        _ request: String, path: String, timeoutMilliseconds: Int32 = timeoutMilliseconds
+    ) -> String? {
         guard let descriptor = LocalSocket.connect(path: path) else { return nil }
         defer {
             let failure = errno
@@ -21,7 +23,7 @@ enum ControlRequest {
         var block = [UInt8](repeating: 0, count: 4096)
         while answer.count < maxAnswerBytes {
             var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            let ready = poll(&request, 1, timeoutSeconds * 1000)
+            let ready = poll(&request, 1, timeoutMilliseconds)
             if ready < 0, errno == EINTR { continue }
             guard ready > 0 else {
                 errno = ETIMEDOUT

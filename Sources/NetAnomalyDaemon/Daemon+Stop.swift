@@ -26,12 +26,14 @@ extension Daemon {
         return true
     }
 
-    /// Waits for the output while more than `waiting` records are queued.
+    /// Waits for the output while more than `waiting` records are queued, and for nothing else: a signal that comes
+    /// meanwhile is still there for the loop.
     func letOutputCatchUp(until deadline: UInt64, waiting: Int = waitingMax) {
         path.tick(now: boottimeNanoseconds())
         while path.output.waiting > waiting, boottimeNanoseconds() < deadline {
-            watchOutput()
-            _ = loop.wait(until: min(deadline, path.output.nextRetry ?? deadline), now: boottimeNanoseconds())
+            EventLoop.waitWritable(
+                path.output.wantsWritable ? path.output.descriptor : nil,
+                until: min(deadline, path.output.nextRetry ?? deadline), now: boottimeNanoseconds())
             path.tick(now: boottimeNanoseconds())
         }
     }

@@ -62,8 +62,10 @@ public enum DaemonRun {
     /// `--reload`: asks the running daemon and waits for its word.
     public static func reload(controlPath: String) -> ExitStatus {
         guard let answer = ControlRequest.ask("reload", path: controlPath) else {
-            Console.error("Cannot reach netanomalyd on \(controlPath): \(String(cString: strerror(errno))); is it running?")
-            return errno == EACCES ? .notPermitted : .failure
+            let failure = errno
+            let reason = String(cString: strerror(failure))
+            Console.error("Cannot reach netanomalyd on \(controlPath): \(reason); is it running?")
+            return failure == EACCES ? .notPermitted : .failure
         }
         let lines = answer.split(separator: "\n").map(String.init)
         switch lines.first {

@@ -88,6 +88,7 @@ final class DetectorRunner {
     func stop(now: UInt64, letOutputCatchUp: () -> Void) throws(BackendError) {
         guard let session else { return }
         session.detach()
+        defer { closeBooks(session) }
         try settle(session)
         var isIncomplete = true
         while isIncomplete {
@@ -95,9 +96,11 @@ final class DetectorRunner {
             session.drain()
             letOutputCatchUp()
         }
-        for (index, rule) in detector.rules.enumerated() {
-            closedBooks[rule.name] = account(rule.name) + (try session.totals(rule: index).account)
-        }
+    }
+
+    /// Also after a failure: a detached session must not pass for a running one.
+    private func closeBooks(_ session: ProbeSession) {
+        for (index, rule) in detector.rules.enumerated() { closedBooks[rule.name] = kernelAccount(rule: index) }
         missedBefore += session.missed()
         self.session = nil
         received = [:]
@@ -110,8 +113,6 @@ final class DetectorRunner {
         let current = try? session?.totals(rule: index).account
         return (closedBooks[name] ?? RuleAccount()) + (current ?? RuleAccount())
     }
-
-    private func account(_ rule: RuleName) -> RuleAccount { closedBooks[rule] ?? RuleAccount() }
 
     /// A program may still run on another CPU for a moment after it was detached: its event is waited for.
     private func settle(_ session: ProbeSession) throws(BackendError) {

@@ -66,6 +66,13 @@ final class EventLoop {
         }
     }
 
+    /// Waits until the descriptor, if there is one, takes more or the deadline (CLOCK_BOOTTIME) passes.
+    static func waitWritable(_ descriptor: Int32?, until deadline: UInt64, now: UInt64) {
+        // poll(2) passes over a negative descriptor.
+        var request = pollfd(fd: descriptor ?? -1, events: Int16(POLLOUT), revents: 0)
+        poll(&request, 1, milliseconds(until: deadline, now: now))
+    }
+
     /// Rounded up, so that the deadline has passed when the wait ends; -1 waits without end.
     static func milliseconds(until deadline: UInt64?, now: UInt64) -> Int32 {
         guard let deadline else { return -1 }

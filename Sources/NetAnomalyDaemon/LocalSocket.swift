@@ -9,16 +9,12 @@ enum LocalSocket {
 
     /// Binds and listens; the folder is made where it is missing.
     ///
-    /// A socket that a process still answers on is left alone: two daemons would count everything twice.
+    /// Only the socket of a dead process is replaced. One that is answered on is left alone, because two daemons would
+    /// count everything twice; and so is what is no socket at all.
     static func listen(path: String, backlog: Int32) throws(SystemError) -> Int32 {
         let folder = path.split(separator: "/").dropLast().joined(separator: "/")
         if path.hasPrefix("/"), !folder.isEmpty { mkdir("/" + folder, 0o755) }
-        if let answering = connect(path: path) {
-            close(answering)
-            errno = EADDRINUSE
-            throw SystemError("listen on \(path): another netanomalyd answers there")
-        }
-        unlink(path)
+        try makeRoom(path)
         let descriptor = try open()
         let mask = umask(0o777 & ~mode)
         let bound = withAddress(path) { Glibc.bind(descriptor, $0, $1) }
@@ -29,6 +25,29 @@ enum LocalSocket {
             throw error
         }
         return descriptor
+    }
+
+    private static func makeRoom(_ path: String) throws(SystemError) {
+        if let answering = connect(path: path) {
+            close(answering)
+            errno = EAGAIN
+        }
+        switch errno {
+        case ENOENT: return
+        // Answered, or so many callers wait already that we cannot.
+        case EAGAIN:
+            errno = EADDRINUSE
+            throw SystemError("listen on \(path): another netanomalyd answers there")
+        case ECONNREFUSED:
+            var status = stat()
+            if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK {
+                unlink(path)
+                return
+            }
+            errno = EEXIST
+            throw SystemError("listen on \(path)")
+        default: throw SystemError("listen on \(path)")
+        }
     }
 
     /// A connected descriptor, or nil with errno set.

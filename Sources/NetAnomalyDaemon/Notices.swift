@@ -36,7 +36,8 @@ enum Notices {
     static func reloadFailed(_ errors: ConfigurationErrors) -> DaemonNotice {
         let lines = errors.description
         let first = errors.problems.first?.description ?? "unknown problem"
-        let more = errors.problems.count > 1 ? " (and \(errors.problems.count - 1) more)" : ""
+        let others = errors.problems.count + errors.omitted - 1
+        let more = others > 0 ? " (and \(others) more)" : ""
         return notice(
             reloadFailed, .error, "Reload refused, the old configuration stays in force: \(first)\(more)",
             [Field(.problem, lines)])
@@ -60,8 +61,7 @@ enum Notices {
                 Field(.deduplicated, String(total.deduplicated)), Field(.limited, String(total.limited)),
                 Field(.overflow, String(total.overflow)), Field(.lostRing, String(total.lostRing)),
                 Field(.lostJournal, String(total.lostJournal)), Field(.pending, String(total.pending)),
-                Field(.balance, lines.joined(separator: "\n")),
-            ])
+            ] + (lines.isEmpty ? [] : [Field(.balance, lines.joined(separator: "\n"))]))
     }
 
     static func journalLoss(_ report: LossReport) -> DaemonNotice {

@@ -25,7 +25,7 @@ struct LoadedObject: ~Copyable {
         do {
             object = try Self.load(image, types: nil, without: without, entries: entries)
         } catch {
-            guard error.code == EPERM, error.program == nil else { throw error }
+            guard error.code == EPERM else { throw error }
             object = try Self.load(image, types: Self.kernelTypes, without: without, entries: entries)
         }
     }

@@ -116,6 +116,10 @@ static __always_inline bool read_frame(void *ctx, struct sk_buff *skb, struct ne
 	wanted = facts->length < sizeof(frame->arp) ? facts->length : sizeof(frame->arp);
 	if (behind.offset + wanted > linear)
 		return false;
+	/* Once more on the very register: before 6.4 the verifier does not carry a bound over to a 32-bit copy. */
+	barrier_var(wanted);
+	if (wanted > sizeof(frame->arp))
+		return false;
 	bpf_probe_read_kernel(&frame->arp, wanted, skb->data + behind.offset);
 	facts->device_type = dev->type;
 	facts->device_address_length = dev->addr_len;

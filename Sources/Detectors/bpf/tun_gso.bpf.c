@@ -172,15 +172,16 @@ static __always_inline bool judge_headers(const struct gso_facts *facts, struct 
 static __always_inline int packet_from_owner(void *ctx, struct sk_buff *skb, __u32 probe)
 {
 	struct net_device *dev = skb->dev;
+	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
 	struct gso_facts facts = {};
 	struct na_key key = {};
 
+	if (kind == GSO_DEVICE_OTHER)
+		return 0;
 	GSO_VIEW(view, skb, dev, probe, NA_DIRECTION_RX);
-	if (!(view.gso.type | view.gso.size) || !dev)
+	if (!(view.gso.type | view.gso.size))
 		return 0;
-	view.device_kind = gso_device_kind(dev);
-	if (view.device_kind == GSO_DEVICE_OTHER)
-		return 0;
+	view.device_kind = kind;
 	read_facts(ctx, skb, &view, &facts);
 	if (!judge_metadata(&facts, &key) && !judge_headers(&facts, &key))
 		return 0;
@@ -211,17 +212,18 @@ int BPF_PROG(on_napi_gro_frags_entry, struct sk_buff *skb)
 static __always_inline int packet_to_owner(void *ctx, struct sk_buff *skb, __u32 probe)
 {
 	struct net_device *dev = skb->dev;
+	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
 	struct gso_facts facts = {};
 	struct na_key key = {};
 	bool is_handed_over = probe == GSO_PROBE_NET_DEV_START_XMIT, is_broken;
 
+	if (kind == GSO_DEVICE_OTHER)
+		return 0;
 	GSO_VIEW(view, skb, dev, probe, NA_DIRECTION_TX);
 	/* The rules about headers need a size; those about metadata need either. */
-	if (!(is_handed_over ? view.gso.type | view.gso.size : view.gso.size) || !dev)
+	if (!(is_handed_over ? view.gso.type | view.gso.size : view.gso.size))
 		return 0;
-	view.device_kind = gso_device_kind(dev);
-	if (view.device_kind == GSO_DEVICE_OTHER)
-		return 0;
+	view.device_kind = kind;
 	read_facts(ctx, skb, &view, &facts);
 	is_broken = is_handed_over ? judge_metadata(&facts, &key) : judge_headers(&facts, &key);
 	if (!is_broken)

@@ -156,9 +156,6 @@ struct task_struct {
 
 #pragma clang attribute pop
 
-/* A pointer that the verifier lets us read through without a helper call; since 6.2. */
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
-
 #define NA_ETH_P_IP 0x0800
 #define NA_ETH_P_ARP 0x0806
 #define NA_ETH_P_8021Q 0x8100

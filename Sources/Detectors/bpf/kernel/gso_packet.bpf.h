@@ -28,21 +28,23 @@ struct gso_packet {
 	__u8 destination[16];
 };
 
+/*
+ * The fields lie within 24 bytes of each other: one call of the helper for all three. No kfunc (bpf_rdonly_cast): one
+ * that the kernel lacks is looked for in the modules, which takes CAP_SYS_ADMIN, and libbpf before 1.3 fails the whole
+ * object over that.
+ */
 static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
 {
-	struct skb_shared_info *info = (void *)(skb->head + skb->end);
+	const __u32 at_size = bpf_core_field_offset(struct skb_shared_info, gso_size);
+	const __u32 to_segs = bpf_core_field_offset(struct skb_shared_info, gso_segs) - at_size;
+	const __u32 to_type = bpf_core_field_offset(struct skb_shared_info, gso_type) - at_size;
 	struct gso_metadata gso = {};
+	__u8 fields[32] = {};
 
-	if (bpf_rdonly_cast) {
-		info = bpf_rdonly_cast(info, bpf_core_type_id_kernel(struct skb_shared_info));
-		gso.type = info->gso_type;
-		gso.size = info->gso_size;
-		gso.segs = info->gso_segs;
-	} else {
-		gso.type = BPF_CORE_READ(info, gso_type);
-		gso.size = BPF_CORE_READ(info, gso_size);
-		gso.segs = BPF_CORE_READ(info, gso_segs);
-	}
+	bpf_probe_read_kernel(fields, to_type + sizeof(gso.type), skb->head + skb->end + at_size);
+	gso.size = *(__u16 *)fields;
+	gso.segs = *(__u16 *)(fields + to_segs);
+	gso.type = *(__u32 *)(fields + to_type);
 	return gso;
 }
 

@@ -1,0 +1,130 @@
+import AnomalyModel
+import DaemonConfig
+import Detectors
+import EventPipeline
+import Testing
+
+@testable import NetAnomalyDaemon
+@testable import SystemdProtocols
+
+@Suite struct NoticeTests {
+    private static let rule = RuleName("arp-malformed")
+
+    private static var account: RuleAccount {
+        var account = RuleAccount()
+        (account.seen, account.written, account.deduplicated, account.limited) = (1000, 12, 900, 50)
+        (account.overflow, account.lostRing, account.lostJournal) = (20, 10, 5)
+        return account
+    }
+
+    private static func errors(_ text: String) throws -> ConfigurationErrors {
+        do {
+            _ = try configuration(text)
+        } catch {
+            return try #require(error as? ConfigurationErrors)
+        }
+        throw CannotPrepare()
+    }
+
+    private static var samples: [DaemonNotice] {
+        get throws {
+            [
+                Notices.started(attached: 9, wanted: 10, rules: 16), Notices.stopped(reason: "SIGTERM"),
+                Notices.reloaded(changes: []), Notices.reloadFailed(try errors("x\n")),
+                Notices.probeDegraded(detector: arp.name, reason: "no hook", loss: "received ARP", rules: []),
+                Notices.accounting(Books(accounts: [(rule, RuleAccount())]), period: "Since the start"),
+                Notices.journalLoss(
+                    LossReport(byCause: [.queueFull: 1], firstBoottimeNanoseconds: 1, lastBoottimeNanoseconds: 2)),
+                Notices.balanceError(rule, account),
+            ]
+        }
+    }
+
+    @Test func `every notice says something in every field`() throws {
+        let samples = try Self.samples
+        #expect(samples.map(\.rule) == Notices.all.map(\.0))
+        #expect(samples.map(\.messageID) == Notices.all.map(\.1))
+        for notice in samples {
+            #expect(!notice.message.isEmpty && !notice.message.contains("\n"))
+            #expect(notice.fields.allSatisfy { !$0.value.isEmpty }, "\(notice.rule)")
+        }
+    }
+
+    @Test func `message IDs are unique and of the right form`() {
+        let all = Notices.all.map(\.1.text) + allRules.map(\.messageID.text)
+        #expect(Set(all).count == all.count)
+        #expect(all.allSatisfy { $0.count == 32 && $0.allSatisfy { $0.isHexDigit && !$0.isUppercase } })
+        #expect(Notices.all.allSatisfy { $0.0.text.hasPrefix("daemon-") })
+    }
+
+    @Test func `the balance names every part that is not 0`() {
+        #expect(
+            Notices.sentence(Self.account)
+                == "1000 seen = 12 written + 900 deduplicated + 50 rate-limited + 20 without a key "
+                + "+ 10 lost in the ring + 5 not taken by the journal + 3 on their way")
+        var few = RuleAccount()
+        (few.seen, few.written) = (3, 3)
+        #expect(Notices.sentence(few) == "3 seen = 3 written")
+        #expect(Notices.sentence(RuleAccount()) == "0 seen")
+    }
+
+    @Test func `accounting sums up all rules and lists those that saw something`() {
+        let books = Books(accounts: [
+            (RuleName("a"), Self.account), (RuleName("b"), RuleAccount()), (Self.rule, Self.account),
+        ])
+        #expect(books.total == Self.account + Self.account)
+        #expect(Books(accounts: []).total == RuleAccount())
+        let notice = Notices.accounting(books, period: "From start to stop")
+        #expect(notice.message.hasPrefix("From start to stop: 2000 seen = 24 written + "))
+        let values = Dictionary(uniqueKeysWithValues: notice.fields.map { ($0.name, $0.value) })
+        #expect((values[.seen], values[.written], values[.pending]) == ("2000", "24", "6"))
+        #expect(values[.balance]?.split(separator: "\n").map { $0.prefix(14) } == ["a: 1000 seen =", "arp-malformed:"])
+    }
+
+    @Test func `a refused reload names its first problem and how many more`() throws {
+        let one = Notices.reloadFailed(try Self.errors("[Limits]\nMaxKeys=many\n"))
+        #expect(one.message.hasPrefix("Reload refused, the old configuration stays in force: test.conf:2:9: error: "))
+        #expect(!one.message.contains("more)"))
+        let three = Notices.reloadFailed(try Self.errors("x\ny\nz\n"))
+        #expect(three.message.contains("test.conf:1:1: error: ") && three.message.hasSuffix(" (and 2 more)"))
+        #expect(three.fields.first?.value.split(separator: "\n").count == 3)
+        let flood = Notices.reloadFailed(try Self.errors(String(repeating: "x\n", count: 250)))
+        #expect(flood.message.hasSuffix(" (and 249 more)"))
+        #expect(flood.fields.first?.value.hasSuffix("\nand 150 more") == true)
+    }
+
+    @Test func `a probe that is missing says what is blind without it`() {
+        let notice = Notices.probeDegraded(
+            detector: arp.name, reason: "no hook", loss: "received ARP", rules: [Self.rule, RuleName("b")])
+        #expect(notice.message == "Not watched: received ARP (arp-malformed, b), because no hook")
+    }
+
+    @Test func `a reload names its changes`() {
+        #expect(Notices.reloaded(changes: []).message == "Configuration reloaded: nothing changed")
+        #expect(Notices.reloaded(changes: ["a", "b"]).message == "Configuration reloaded: a; b")
+    }
+}
+
+@Suite struct RuleListTests {
+    @Test func `each rule has its line, in columns`() {
+        let lines = RuleList.text.split(separator: "\n")
+        #expect(lines.count == allRules.count)
+        #expect(lines.first?.hasPrefix("arp-malformed                     warning ARP frame too short") == true)
+        #expect(lines.contains { $0.hasPrefix("gso-tiny-size ") && $0.hasSuffix("(MinSegmentBytes=48)") })
+        for (line, rule) in zip(lines, allRules) { #expect(line.hasPrefix(rule.name.text + " ")) }
+    }
+
+    @Test func `scripts get the same as JSON`() {
+        let json = RuleList.json.text
+        #expect(
+            json.hasPrefix("[{\"name\":\"arp-malformed\",\"detector\":\"arp\",\"message_id\":\"")
+                && json.hasSuffix("}]"))
+        #expect(
+            json.contains(
+                "\"threshold\":{\"key\":\"MinSegmentBytes\",\"default\":48,\"minimum\":8,\"maximum\":1500,\"meaning\":\""
+            ))
+        for rule in allRules {
+            #expect(json.contains("\"name\":\"\(rule.name)\"") && json.contains(rule.messageID.text))
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import AnomalyModel
+import CDetectorEvents
+import DaemonConfig
+import Detectors
+import SystemdProtocols
+
+/// What must hold for every input there is: `CorpusTests` replays known ones, Tests/Fuzz/run looks for others.
+enum Property: String, CaseIterable {
+    /// Any file is a configuration or a list of problems with their places.
+    case configuration
+    /// Any ring record is an anomaly in safe text or an error.
+    case records
+    /// Any fields come out of the journal's protocol as they went in.
+    case entries
+
+    /// What is wrong with how the input was taken; nil if nothing is.
+    func violation(by input: [UInt8]) -> String? {
+        switch self {
+        case .configuration: Self.configuration(input)
+        case .records: Self.records(input)
+        case .entries: Self.entries(input)
+        }
+    }
+
+    // MARK: Configuration
+
+    private static func configuration(_ input: [UInt8]) -> String? {
+        do throws(ConfigurationErrors) {
+            let read = try Configuration(
+                sources: [ConfigurationSource(path: "input", bytes: input)], rules: allRules)
+            let dump = ConfigurationSource(path: "dump", bytes: Array(read.dump.utf8))
+            return try Configuration(sources: [dump], rules: allRules) == read ? nil : "the dump says something else"
+        } catch {
+            let lengths = input.split(separator: 10, omittingEmptySubsequences: false).map(\.count)
+            let isOutside = error.problems.contains { problem in
+                problem.file != "input" || !(1...lengths.count).contains(problem.line)
+                    || !(1...lengths[problem.line - 1] + 1).contains(problem.column)
+            }
+            if error.problems.isEmpty || isOutside { return "a problem has no place in the file: \(error)" }
+            return error.problems.allSatisfy { isSafe($0.description) } ? nil : "a problem's text is not safe"
+        }
+    }
+
+    // MARK: Records
+
+    /// The first byte chooses what the rest is: bit 0 the detector, bit 1 a summary, bit 2 the size as it is.
+    private static func records(_ input: [UInt8]) -> String? {
+        guard let choice = input.first else { return nil }
+        let detector = allDetectors[Int(choice & 1)]
+        let eventSize = choice & 1 == 0 ? MemoryLayout<arp_event>.size : MemoryLayout<gso_event>.size
+        let size = choice & 2 == 0 ? eventSize : MemoryLayout<na_event_head>.size
+        var record = Array(input.dropFirst())
+        if choice & 4 == 0 {
+            record = Array(record.prefix(size))
+            record += [UInt8](repeating: 0, count: size - record.count)
+        }
+        guard let anomaly = try? record.withUnsafeBytes({ try detector.decode($0) }) else { return nil }
+        let texts = [anomaly.message, anomaly.command, anomaly.interfaceName ?? "", anomaly.controlGroup ?? ""]
+        if anomaly.message.isEmpty || anomaly.fields.contains(where: \.value.isEmpty) { return "an empty text" }
+        if !(texts + anomaly.fields.map(\.value)).allSatisfy(isSafe) { return "an unsafe text: \(anomaly)" }
+        return anomaly.stack.count <= NA_STACK_MAX ? nil : "a stack of \(anomaly.stack.count) frames"
+    }
+
+    private static func isSafe(_ text: String) -> Bool {
+        text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
+    }
+
+    // MARK: Entries
+
+    /// Each field takes a byte for its name, two for the length of its value in units of 1 or 64 bytes, and the value.
+    private static func entries(_ input: [UInt8]) -> String? {
+        var fields: [Field] = []
+        var rest = input[...]
+        while let name = rest.popFirst(), let length = rest.popFirst(), let unit = rest.popFirst() {
+            let count = Int(length) * (unit & 1 == 0 ? 1 : 64)
+            let value = String(decoding: rest.prefix(Int(length)), as: UTF8.self)
+            rest = rest.dropFirst(Int(length))
+            let repeated = String(repeating: value, count: max(1, count / max(1, Int(length))))
+            fields.append(Field(FieldName.allCases[Int(name) % FieldName.allCases.count], repeated))
+        }
+        var encoder = JournalEncoder()
+        encoder.encode(fields)
+        if encoder.bytes.count > JournalEncoder.maxEntryBytes { return "an entry of \(encoder.bytes.count) bytes" }
+        guard let read = entry(encoder.bytes) else { return "an entry that cannot be read" }
+        let kept = fields.prefix(JournalEncoder.maxFields)
+        guard read.map(\.name) == kept.map(\.name.rawValue) else { return "other names" }
+        let isFaithful = zip(read, kept).allSatisfy { read, field in
+            read.value == Array(field.value.utf8)
+                || String(validating: read.value, as: UTF8.self)?.hasSuffix("(cut, \(field.value.utf8.count) bytes)")
+                    ?? false
+        }
+        return isFaithful ? nil : "other values"
+    }
+
+    /// Reads an entry as journald does; nil if it is none.
+    private static func entry(_ bytes: [UInt8]) -> [(name: String, value: [UInt8])]? {
+        var fields: [(name: String, value: [UInt8])] = []
+        var rest = bytes[...]
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            let line = rest[..<end]
+            rest = rest[(end + 1)...]
+            if let equals = line.firstIndex(of: UInt8(ascii: "=")) {
+                fields.append((String(decoding: line[..<equals], as: UTF8.self), Array(line[(equals + 1)...])))
+                continue
+            }
+            guard rest.count > 8 else { return nil }
+            let length = Int(rest.prefix(8).reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) })
+            rest = rest.dropFirst(8)
+            guard length < rest.count, rest[rest.startIndex + length] == UInt8(ascii: "\n") else { return nil }
+            fields.append((String(decoding: line, as: UTF8.self), Array(rest.prefix(length))))
+            rest = rest.dropFirst(length + 1)
+        }
+        return rest.isEmpty ? fields : nil
+    }
+}
