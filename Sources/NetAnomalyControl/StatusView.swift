@@ -37,11 +37,12 @@ public struct StatusView {
         }
         for detector in status.detectors where detector.enabled {
             if let problem = detector.problem { lines.append("\(detector.name): \(problem)") }
-            for probe in detector.probes where !probe.attached {
+            for probe in detector.probes where !probe.attached && detector.problem == nil {
                 lines.append("\(probe.notWatched ?? probe.probe) is not watched: \(probe.reason ?? "unknown reason")")
             }
             if detector.undecodable > 0 {
-                lines.append("\(detector.name): \(detector.undecodable) records could not be decoded, please report this")
+                let count = detector.undecodable
+                lines.append("\(detector.name): \(count) records could not be decoded, please report this")
             }
         }
         return lines.map { paint("  ! ", "1;31") + $0 }

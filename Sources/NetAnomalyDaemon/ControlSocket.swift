@@ -12,6 +12,9 @@ final class ControlSocket {
     /// Time for a client to ask and to read its answer.
     static let clientNanoseconds: UInt64 = 5_000_000_000
 
+    /// Until a free descriptor is looked for again.
+    static let pauseNanoseconds: UInt64 = 1_000_000_000
+
     private struct Client {
         var request: [UInt8] = []
         var answer: [UInt8]?
@@ -23,6 +26,8 @@ final class ControlSocket {
     private let loop: EventLoop
     private let listener: Int32
     private var clients: [Int32: Client] = [:]
+    /// Set while no descriptor is free for another client: the listener would only wake the loop in vain.
+    private var pausedUntil: UInt64?
 
     /// Binds the path; a socket left behind by a dead process is replaced, a living one is not.
     init(path: String, loop: EventLoop) throws(SystemError) {
@@ -39,7 +44,7 @@ final class ControlSocket {
     }
 
     /// When the next client has used up its time, CLOCK_BOOTTIME.
-    var nextDeadline: UInt64? { clients.values.map(\.deadline).min() }
+    var nextDeadline: UInt64? { (clients.values.map(\.deadline) + [pausedUntil].compactMap(\.self)).min() }
 
     /// True if the descriptor is one of this socket's.
     func owns(_ descriptor: Int32) -> Bool { descriptor == listener || clients[descriptor] != nil }
@@ -84,13 +89,17 @@ final class ControlSocket {
     /// Turns away clients whose time is up.
     func expire(now: UInt64) {
         for (descriptor, client) in clients where client.deadline <= now { drop(descriptor) }
+        if let end = pausedUntil, end <= now {
+            pausedUntil = nil
+            loop.watch(listener)
+        }
     }
 
     private func accept(now: UInt64) {
         // Not until there are none: somebody who connects faster than we accept would keep us here.
         for _ in 0..<Self.maxClients {
             let client = Glibc.accept(listener, nil, nil)
-            guard client >= 0 else { return }
+            guard client >= 0 else { return errno == EMFILE || errno == ENFILE ? pause(now: now) : () }
             guard clients.count < Self.maxClients, fcntl(client, F_SETFL, O_NONBLOCK) == 0,
                 fcntl(client, F_SETFD, FD_CLOEXEC) == 0
             else {
@@ -100,6 +109,11 @@ final class ControlSocket {
             clients[client] = Client(deadline: now + Self.clientNanoseconds)
             loop.watch(client)
         }
+    }
+
+    private func pause(now: UInt64) {
+        pausedUntil = now + Self.pauseNanoseconds
+        loop.forget(listener)
     }
 
     private func drop(_ descriptor: Int32) {

@@ -168,7 +168,7 @@ final class Daemon {
                     detector: detector.name, reason: problem.description, loss: "all of \(detector.name)",
                     rules: detector.rules.map(\.name)))
         }
-        for (probe, state) in runner.probes {
+        for (probe, state) in runner.probes where runner.problem == nil {
             guard case .failed(let reason) = state else { continue }
             write(
                 Notices.probeDegraded(

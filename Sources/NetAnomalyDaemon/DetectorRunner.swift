@@ -34,9 +34,10 @@ final class DetectorRunner {
     var isRunning: Bool { session != nil }
     var descriptor: Int32? { session?.descriptor }
 
-    /// Each probe with its state; none while the detector does not run.
+    /// Each probe with its state; none while the detector is not wanted.
     var probes: [(probe: Probe, state: ProbeState)] {
-        session.map { Array(zip(detector.probes, $0.states)) } ?? []
+        if let session { return Array(zip(detector.probes, session.states)) }
+        return problem.map { problem in detector.probes.map { ($0, .failed(problem.description)) } } ?? []
     }
 
     /// Packets that probes did not see because they were already running on that CPU.

@@ -51,11 +51,15 @@ struct Invocation: Equatable {
         if asJSON, action != .listRules { throw UsageError(description: "--json goes with --list-rules") }
     }
 
+    private static let optionsWithValue = ["--config", "--control", "--output"]
+
     /// `--output=json` means the same as `--output json`.
     private static func splitValues(_ arguments: [String]) -> [String] {
         arguments.flatMap { argument -> [String] in
-            guard argument.hasPrefix("--"), let equals = argument.firstIndex(of: "=") else { return [argument] }
-            return [String(argument[..<equals]), String(argument[argument.index(after: equals)...])]
+            guard let equals = argument.firstIndex(of: "=") else { return [argument] }
+            let option = String(argument[..<equals])
+            guard optionsWithValue.contains(option) else { return [argument] }
+            return [option, String(argument[argument.index(after: equals)...])]
         }
     }
 

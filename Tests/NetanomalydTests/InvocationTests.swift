@@ -46,7 +46,7 @@ import Testing
 
     @Test(arguments: [
         (["--colour"], "unknown argument '--colour'"), (["status"], "unknown argument 'status'"),
-        ([""], "unknown argument ''"), (["--version=1"], "unknown argument '1'"),
+        ([""], "unknown argument ''"), (["--version=1"], "unknown argument '--version=1'"),
         (["--config"], "--config needs a value"), (["--control", ""], "--control needs a value"),
         (["--output="], "--output needs a value"),
         (["--output", "xml"], "--output: 'xml' is none of auto, journal, json, text"),
