@@ -32,8 +32,8 @@
 #define BATCH 64	/* packets per system call: the call's own cost is gone from 32 on */
 #define GSO_PAYLOAD 200 /* two segments of 100 bytes: enough for the kernel to call it GSO */
 
-static const unsigned char stranger[ETH_ALEN] = {0x02, 0x66, 0, 0, 0, 1};
-static const unsigned char receiver[ETH_ALEN] = {0x02, 0x66, 0, 0, 0, 2};
+static const unsigned char stranger[ETH_ALEN] = { 0x02, 0x66, 0, 0, 0, 1 };
+static const unsigned char receiver[ETH_ALEN] = { 0x02, 0x66, 0, 0, 0, 2 };
 static unsigned char packet[512];
 static size_t packet_length;
 
@@ -69,7 +69,7 @@ static void make_udp(void)
 	append_ethernet(receiver, ETH_P_IP);
 	ip = append(sizeof(*ip));
 	udp = append(sizeof(*udp) + 18);
-	*ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP, .tot_len = htons(46)};
+	*ip = (struct iphdr){ .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP, .tot_len = htons(46) };
 	ip->saddr = inet_addr("192.0.2.2");
 	ip->daddr = inet_addr("203.0.113.1");
 	for (int i = 0; i < 10; i++)
@@ -81,13 +81,13 @@ static void make_udp(void)
 
 static void make_arp(void)
 {
-	static const unsigned char broadcast[ETH_ALEN] = {255, 255, 255, 255, 255, 255};
+	static const unsigned char broadcast[ETH_ALEN] = { 255, 255, 255, 255, 255, 255 };
 	struct ether_arp *arp;
 	in_addr_t address = inet_addr("192.0.2.1");
 
 	append_ethernet(broadcast, ETH_P_ARP);
 	arp = append(46); /* with the padding of the shortest frame */
-	arp->ea_hdr = (struct arphdr){htons(ARPHRD_ETHER), htons(ETH_P_IP), ETH_ALEN, 4, htons(ARPOP_REPLY)};
+	arp->ea_hdr = (struct arphdr){ htons(ARPHRD_ETHER), htons(ETH_P_IP), ETH_ALEN, 4, htons(ARPOP_REPLY) };
 	memcpy(arp->arp_sha, stranger, ETH_ALEN);
 	memcpy(arp->arp_spa, &address, 4);
 	memcpy(arp->arp_tpa, &address, 4);
@@ -118,7 +118,7 @@ static void make_gso(void)
 
 static int open_wire(const char *interface, int bypass)
 {
-	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(interface)};
+	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(interface) };
 	int wire = socket(AF_PACKET, SOCK_RAW, 0);
 
 	if (wire < 0 || bind(wire, (struct sockaddr *)&address, sizeof(address)))
@@ -130,7 +130,7 @@ static int open_wire(const char *interface, int bypass)
 
 static int open_tap(const char *interface, short flags)
 {
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | flags};
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | flags };
 	int tap = open("/dev/net/tun", O_RDWR);
 	int control = socket(AF_INET, SOCK_DGRAM, 0);
 
@@ -149,9 +149,9 @@ static int send_batch(int wire)
 	static struct iovec vector;
 	static struct mmsghdr messages[BATCH];
 
-	vector = (struct iovec){packet, packet_length};
+	vector = (struct iovec){ packet, packet_length };
 	for (int i = 0; i < BATCH; i++)
-		messages[i].msg_hdr = (struct msghdr){.msg_iov = &vector, .msg_iovlen = 1};
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &vector, .msg_iovlen = 1 };
 	return sendmmsg(wire, messages, BATCH, 0);
 }
 

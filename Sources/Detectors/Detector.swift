@@ -27,8 +27,10 @@ public protocol Detector: Sendable {
 
     /// `arp`: section, journal field and files derive from it.
     static var name: DetectorName { get }
-    /// The compiled kernel half.
+    /// The compiled kernel half, for every kernel that is supported.
     static var object: ProbeObject { get }
+    /// The same programs compiled for newer kernels, where they cost less: tried first, best first.
+    static var fasterObjects: [ProbeObject] { get }
     /// All rules, at the index their number in the event header says.
     static var rules: [Rule] { get }
     /// All probes, at the index their number in the event header says.
@@ -60,6 +62,9 @@ public struct Finding: Sendable {
 }
 
 extension Detector {
+    /// None, unless a detector says otherwise.
+    public static var fasterObjects: [ProbeObject] { [] }
+
     /// Turns one ring record into an anomaly; nothing of a record that does not fit is used.
     public static func decode(_ bytes: UnsafeRawBufferPointer) throws(DecodeError) -> Anomaly {
         if bytes.count == MemoryLayout<Event>.size {

@@ -47,7 +47,7 @@ final class DetectorRunner {
     func start(_ configuration: Configuration) {
         do {
             let session = try ProbeSession(
-                detector.object, probes: detector.probes, maxKeys: configuration.limits.maxKeys,
+                detector.fasterObjects + [detector.object], probes: detector.probes, maxKeys: configuration.limits.maxKeys,
                 onRecord: { [unowned self] bytes in receive(bytes) })
             session.attach()
             try session.apply(detector.rules.map { configuration.kernelSettings(of: $0) })

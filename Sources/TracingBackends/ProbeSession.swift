@@ -78,14 +78,16 @@ public final class ProbeSession {
 
     /// Loads the object with every program this kernel takes; attaches nothing yet.
     ///
-    /// - Parameter maxKeys: size of the key table.
+    /// - Parameters:
+    ///   - images: the same programs for newer and older kernels, the best first: the first that loads is used.
+    ///   - maxKeys: size of the key table.
     /// - Throws: `unusable` when no probe's program can be loaded, `refused` when bpf() itself is.
     public init(
-        _ image: ProbeObject, probes: [Probe], maxKeys: UInt32,
+        _ images: [ProbeObject], probes: [Probe], maxKeys: UInt32,
         onRecord: @escaping (UnsafeRawBufferPointer) -> Void
     ) throws(BackendError) {
         var refused: [String: String] = [:]
-        object = try Self.load(image, probes: probes, maxKeys: maxKeys, refused: &refused)
+        object = try Self.load(images, probes: probes, maxKeys: maxKeys, refused: &refused)
         self.refused = refused
         self.probes = probes
         self.onRecord = onRecord
@@ -96,6 +98,16 @@ public final class ProbeSession {
 
     deinit {
         if let ring { ring_buffer__free(ring) }
+    }
+
+    private static func load(
+        _ images: [ProbeObject], probes: [Probe], maxKeys: UInt32, refused: inout [String: String]
+    ) throws(BackendError) -> LoadedObject {
+        for image in images.dropLast() {
+            if let object = try? LoadedObject(image, entries: ["keys": maxKeys]) { return object }
+        }
+        guard let image = images.last else { throw .unusable(object: "detector", reason: "it has no programs") }
+        return try load(image, probes: probes, maxKeys: maxKeys, refused: &refused)
     }
 
     /// Loads what can be loaded: a program that the kernel does not take is left out and the rest tried again.

@@ -13,7 +13,7 @@ struct LiveSessionTests {
     private func session(
         _ detector: any Detector.Type, object: ProbeObject? = nil, probes: [Probe]? = nil, maxKeys: UInt32 = 64
     ) throws(BackendError) -> ProbeSession {
-        try ProbeSession(object ?? detector.object, probes: probes ?? detector.probes, maxKeys: maxKeys) { _ in }
+        try ProbeSession([object ?? detector.object], probes: probes ?? detector.probes, maxKeys: maxKeys) { _ in }
     }
 
     /// Settings under which nothing on a busy machine is counted.
@@ -33,6 +33,16 @@ struct LiveSessionTests {
         #expect(session.states == detector.probes.map { _ in .attached })
         #expect(session.descriptor >= 0)
         session.detach()
+    }
+
+    @Test(arguments: allDetectors) func anObjectThatThisKernelDoesNotTakeIsPassedOver(_ detector: any Detector.Type)
+        throws
+    {
+        let foreign = ProbeObject(name: "foreign", size: 8, words: [0])
+        let images = [foreign] + detector.fasterObjects + [detector.object]
+        let session = try ProbeSession(images, probes: detector.probes, maxKeys: 64) { _ in }
+        session.attach()
+        #expect(session.states == detector.probes.map { _ in .attached })
     }
 
     @Test(arguments: allDetectors) func aFreshSessionHasCountedNothing(_ detector: any Detector.Type) throws {

@@ -103,7 +103,7 @@ __noinline int skip_tags(__u64 packet, struct behind_tags *behind)
 static __always_inline bool read_frame(void *ctx, struct sk_buff *skb, struct net_device *dev, __u32 offset,
 				       __be16 protocol, struct arp_frame *frame, struct arp_facts *facts)
 {
-	struct behind_tags behind = {.offset = offset, .protocol = protocol, .vlan = na_offloaded_vlan(skb)};
+	struct behind_tags behind = { .offset = offset, .protocol = protocol, .vlan = na_offloaded_vlan(skb) };
 	__u32 linear = skb->len - skb->data_len, wanted;
 	__u16 mac_header = skb->mac_header;
 
@@ -174,8 +174,7 @@ static __always_inline void report_frame(void *ctx, struct na_key *key, const st
 {
 	struct arp_event *event;
 
-	na_set_namespace(key, origin->dev->nd_net.net);
-	key->ifindex = origin->dev->ifindex;
+	na_set_place(key, origin->dev, true);
 	event = na_gate(ctx, key, origin, sizeof(*event));
 	if (!event)
 		return;
@@ -242,7 +241,7 @@ static __noinline int received(void *ctx, struct sk_buff *skb)
 		.probe = ARP_PROBE_NETIF_RECEIVE_SKB,
 		.direction = NA_DIRECTION_RX,
 	};
-	struct na_key key = {.rule = ARP_RULE_COUNT};
+	struct na_key key = { .rule = ARP_RULE_COUNT };
 	struct arp_facts facts = {};
 	struct arp_frame frame = {};
 	struct net_device *dev = skb->dev;
@@ -313,7 +312,7 @@ static __noinline int sent(void *ctx, struct sk_buff *skb)
 		.probe = ARP_PROBE_NET_DEV_QUEUE,
 		.direction = NA_DIRECTION_TX,
 	};
-	struct na_key key = {.rule = ARP_RULE_COUNT};
+	struct na_key key = { .rule = ARP_RULE_COUNT };
 	struct arp_facts facts = {};
 	struct arp_frame frame = {};
 	struct net_device *dev = skb->dev;
@@ -348,7 +347,7 @@ int BPF_PROG(on_net_dev_queue, struct sk_buff *skb)
 static __always_inline void report_neighbour(void *ctx, struct na_key *key, __u32 probe, struct neighbour *neighbour,
 					     __u64 new_mac, __u8 new_state)
 {
-	struct na_origin origin = {.dev = neighbour->dev, .probe = probe, .direction = NA_DIRECTION_NONE};
+	struct na_origin origin = { .dev = neighbour->dev, .probe = probe, .direction = NA_DIRECTION_NONE };
 	__u64 bits = bpf_cpu_to_be64(new_mac << 16);
 	struct arp_event *event;
 	__be32 ip = 0;
@@ -356,8 +355,7 @@ static __always_inline void report_neighbour(void *ctx, struct na_key *key, __u3
 	if (!origin.dev)
 		return;
 	bpf_core_read(&ip, sizeof(ip), &neighbour->primary_key);
-	na_set_namespace(key, origin.dev->nd_net.net);
-	key->ifindex = origin.dev->ifindex;
+	na_set_place(key, origin.dev, true);
 	key->c = bpf_ntohl(ip);
 	event = na_gate(ctx, key, &origin, sizeof(*event));
 	if (!event)
@@ -375,7 +373,7 @@ SEC("tp_btf/neigh_update")
 int BPF_PROG(on_neigh_update, struct neighbour *neighbour, const __u8 *lladdr, __u8 new_state, __u32 flags,
 	     __u32 netlink_pid)
 {
-	struct na_key key = {.rule = ARP_RULE_BINDING_CHANGE};
+	struct na_key key = { .rule = ARP_RULE_BINDING_CHANGE };
 	unsigned char old_mac[ARP_MAC_LEN] = {}, new_mac[ARP_MAC_LEN] = {};
 
 	if (neighbour->tbl->family != NA_AF_INET || !lladdr || netlink_pid || flags & NEIGH_UPDATE_ADMIN)
@@ -401,7 +399,7 @@ int BPF_PROG(on_neigh_update, struct neighbour *neighbour, const __u8 *lladdr, _
 SEC("tp_btf/neigh_timer_handler")
 int BPF_PROG(on_neigh_timer_handler, struct neighbour *neighbour)
 {
-	struct na_key key = {.rule = ARP_RULE_RESOLUTION_FAILED};
+	struct na_key key = { .rule = ARP_RULE_RESOLUTION_FAILED };
 
 	if (neighbour->nud_state != NUD_FAILED || neighbour->tbl->family != NA_AF_INET)
 		return 0;

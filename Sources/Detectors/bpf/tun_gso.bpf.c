@@ -68,6 +68,8 @@ static __always_inline void fill_packet(struct gso_event *event, struct sk_buff 
 	event->ip_summed = BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed);
 	event->device_kind = view->device_kind;
 	event->tun_flags = view->tun_flags;
+	if (!event->tun_flags && view->device_kind == GSO_DEVICE_TUN && view->origin.dev)
+		event->tun_flags = tun_flags_of_device(view->origin.dev);
 	event->head.drop_reason = view->drop_reason;
 	event->ip_version = packet->ip_version;
 	event->l4_protocol = packet->l4_protocol;
@@ -87,18 +89,18 @@ static __always_inline __u64 address_word(const struct gso_packet *packet, const
 	return packet->ip_version == 4 ? bpf_ntohl((__u32)high) : high * 0x9e3779b97f4a7c15ULL ^ low;
 }
 
-static __always_inline void report(void *ctx, struct sk_buff *skb, struct na_key *key, const struct gso_view *view)
+/* `is_direct`: the origin's device hangs on the program's own argument. */
+static __always_inline void report(void *ctx, struct sk_buff *skb, struct na_key *key, const struct gso_view *view,
+				   const bool is_direct)
 {
 	struct net_device *dev = view->origin.dev;
 	struct sock *sk = skb->sk;
 	struct gso_event *event;
 
-	if (dev) {
-		na_set_namespace(key, BPF_CORE_READ(dev, nd_net.net));
-		key->ifindex = BPF_CORE_READ(dev, ifindex);
-	} else if (sk) {
-		na_set_namespace(key, BPF_CORE_READ(sk, __sk_common.skc_net.net));
-	}
+	if (dev)
+		na_set_place(key, dev, is_direct);
+	else if (sk)
+		key->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	key->a = (__u64)view->packet.ip_version << 56 | (__u64)view->device_kind << 48 | view->gso.type;
 	key->b = address_word(&view->packet, view->packet.source);
 	key->c = address_word(&view->packet, view->packet.destination);
@@ -113,7 +115,7 @@ static __always_inline void read_facts(void *ctx, struct sk_buff *skb, struct gs
 {
 	facts->type = view->gso.type;
 	facts->size = view->gso.size;
-	facts->encapsulation = BPF_CORE_READ_BITFIELD_PROBED(skb, encapsulation);
+	facts->encapsulation = BPF_CORE_READ_BITFIELD(skb, encapsulation);
 	facts->network_header = skb->network_header;
 	facts->transport_header = skb->transport_header;
 	facts->inner_network_header = skb->inner_network_header;
@@ -162,11 +164,11 @@ static __always_inline bool judge_headers(const struct gso_facts *facts, struct 
 }
 
 /* Everything a hook needs to know to judge a packet; the loads before it are what ordinary packets pay. */
-#define GSO_VIEW(view, skb, device, hook, way)                                    \
-	struct gso_view view = {                                                  \
-		.origin = {.dev = (device), .probe = (hook), .direction = (way)}, \
-		.gso = gso_read(skb),                                             \
-		.has_gso = true,                                                  \
+#define GSO_VIEW(view, skb, device, hook, way)                                      \
+	struct gso_view view = {                                                    \
+		.origin = { .dev = (device), .probe = (hook), .direction = (way) }, \
+		.gso = gso_read(skb),                                               \
+		.has_gso = true,                                                    \
 	}
 
 static __always_inline int packet_from_owner(void *ctx, struct sk_buff *skb, __u32 probe)
@@ -185,9 +187,7 @@ static __always_inline int packet_from_owner(void *ctx, struct sk_buff *skb, __u
 	read_facts(ctx, skb, &view, &facts);
 	if (!judge_metadata(&facts, &key) && !judge_headers(&facts, &key))
 		return 0;
-	if (view.device_kind == GSO_DEVICE_TUN)
-		view.tun_flags = tun_flags_of_device(dev);
-	report(ctx, skb, &key, &view);
+	report(ctx, skb, &key, &view, true);
 	return 0;
 }
 
@@ -228,9 +228,7 @@ static __always_inline int packet_to_owner(void *ctx, struct sk_buff *skb, __u32
 	is_broken = is_handed_over ? judge_metadata(&facts, &key) : judge_headers(&facts, &key);
 	if (!is_broken)
 		return 0;
-	if (view.device_kind == GSO_DEVICE_TUN)
-		view.tun_flags = tun_flags_of_device(dev);
-	report(ctx, skb, &key, &view);
+	report(ctx, skb, &key, &view, true);
 	return 0;
 }
 
@@ -276,21 +274,21 @@ static __always_inline int header_rejected(void *ctx, struct sk_buff *skb, struc
 					   __u32 reason)
 {
 	struct gso_view view = {
-		.origin = {.dev = owner.dev, .probe = GSO_PROBE_KFREE_SKB, .direction = NA_DIRECTION_RX},
+		.origin = { .dev = owner.dev, .probe = GSO_PROBE_KFREE_SKB, .direction = NA_DIRECTION_RX },
 		.location = location,
 		.drop_reason = reason,
 		.tun_flags = owner.flags,
 		.device_kind = owner.kind,
 	};
-	struct na_key key = {.rule = GSO_RULE_HEADER_REJECTED};
+	struct na_key key = { .rule = GSO_RULE_HEADER_REJECTED };
 
 	if (!is_header_refusal(reason))
 		return 0;
 	if (owner.dev && (!(owner.flags & IFF_VNET_HDR) || is_foreign_to_tun(skb, owner.flags)))
 		return 0;
 	view.packet.l4_protocol = GSO_L4_UNKNOWN;
-	view.packet.linear_end = na_data_offset(skb) + skb->len - skb->data_len;
-	report(ctx, skb, &key, &view);
+	view.packet.linear_end = skb->tail;
+	report(ctx, skb, &key, &view, false);
 	return 0;
 }
 
@@ -309,7 +307,7 @@ static __noinline int segmentation_refused(void *ctx, struct sk_buff *skb, __u64
 {
 	struct net_device *dev = skb->dev;
 	struct gso_facts facts = {};
-	struct na_key key = {.rule = GSO_RULE_SEGMENTATION_REFUSED};
+	struct na_key key = { .rule = GSO_RULE_SEGMENTATION_REFUSED };
 
 	GSO_VIEW(view, skb, dev, GSO_PROBE_KFREE_SKB, NA_DIRECTION_TX);
 	if (!dev)
@@ -321,9 +319,7 @@ static __noinline int segmentation_refused(void *ctx, struct sk_buff *skb, __u64
 	/* A packet that came from an owner is ours wherever it dies; others only on our devices. */
 	if (view.device_kind == GSO_DEVICE_OTHER && !(facts.type & GSO_DODGY))
 		return 0;
-	if (view.device_kind == GSO_DEVICE_TUN)
-		view.tun_flags = tun_flags_of_device(dev);
-	report(ctx, skb, &key, &view);
+	report(ctx, skb, &key, &view, true);
 	return 0;
 }
 

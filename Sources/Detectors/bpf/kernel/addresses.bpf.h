@@ -17,9 +17,6 @@
 #define NA_OURS 1
 #define NA_SUBNET_BROADCAST 2
 
-/* The device of the program's own argument may be read directly; those found by walking lists only by helper. */
-#define NA_READ(is_direct, pointer, field) ((is_direct) ? (pointer)->field : BPF_CORE_READ(pointer, field))
-
 static __always_inline int na_find_address(struct net_device *dev, __be32 ip, const bool is_direct)
 {
 	struct in_device *in_dev = NA_READ(is_direct, dev, ip_ptr);

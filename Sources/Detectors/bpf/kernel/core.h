@@ -101,7 +101,8 @@ struct sk_buff {
 	__u16 transport_header;
 	__u16 network_header;
 	__u16 mac_header;
-	unsigned int end; /* an offset from head on 64-bit kernels */
+	unsigned int tail; /* end of the linear area; an offset from head on 64-bit kernels, like end */
+	unsigned int end;
 	unsigned char *head;
 	unsigned char *data;
 };
@@ -155,6 +156,9 @@ struct task_struct {
 };
 
 #pragma clang attribute pop
+
+/* What hangs on the program's own argument may be read directly; what was found by walking lists only by helper. */
+#define NA_READ(is_direct, pointer, field) ((is_direct) ? (pointer)->field : BPF_CORE_READ(pointer, field))
 
 #define NA_ETH_P_IP 0x0800
 #define NA_ETH_P_ARP 0x0806

@@ -123,12 +123,15 @@ static __always_inline struct na_key_state *na_key_state(const struct na_key *ke
 	return state;
 }
 
-/* Which namespace a key belongs to. */
-static __always_inline void na_set_namespace(struct na_key *key, struct net *net)
+/* Which namespace and device a key belongs to. */
+static __always_inline void na_set_place(struct na_key *key, struct net_device *dev, const bool is_direct)
 {
-	key->netns = BPF_CORE_READ(net, ns.inum);
+	struct net *net = NA_READ(is_direct, dev, nd_net.net);
+
+	key->ifindex = NA_READ(is_direct, dev, ifindex);
+	key->netns = NA_READ(is_direct, net, ns.inum);
 	if (bpf_core_field_exists(net->net_cookie))
-		key->netns_cookie = BPF_CORE_READ(net, net_cookie);
+		key->netns_cookie = NA_READ(is_direct, net, net_cookie);
 }
 
 static __always_inline __u32 na_threshold(__u32 rule)

@@ -28,11 +28,28 @@ struct gso_packet {
 	__u8 destination[16];
 };
 
-/*
- * The fields lie within 24 bytes of each other: one call of the helper for all three. No kfunc (bpf_rdonly_cast): one
- * that the kernel lacks is looked for in the modules, which takes CAP_SYS_ADMIN, and libbpf before 1.3 fails the whole
- * object over that.
- */
+#ifdef GSO_READ_BY_CAST
+
+/* A pointer that the verifier lets us read through without a helper call; since 6.2. */
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
+
+#define GSO_AS(type, address) ((type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
+#define GSO_FIELD(pointer, field) ((pointer)->field)
+
+static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
+{
+	struct skb_shared_info *info = GSO_AS(struct skb_shared_info, skb->head + skb->end);
+	struct gso_metadata gso = { .type = info->gso_type, .size = info->gso_size, .segs = info->gso_segs };
+
+	return gso;
+}
+
+#else
+
+#define GSO_AS(type, address) ((type *)(address))
+#define GSO_FIELD(pointer, field) BPF_CORE_READ(pointer, field)
+
+/* The fields lie within 24 bytes of each other: one call of the helper for all three. */
 static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
 {
 	const __u32 at_size = bpf_core_field_offset(struct skb_shared_info, gso_size);
@@ -48,37 +65,37 @@ static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
 	return gso;
 }
 
+#endif
+
 /* Copies `size` bytes at `offset` from head; false if they are not all linear. */
 static __always_inline bool gso_copy(struct sk_buff *skb, const struct gso_packet *packet, __u32 offset, void *to,
 				     __u32 size)
 {
 	if (offset + size > packet->linear_end)
 		return false;
-	return bpf_probe_read_kernel(to, size, BPF_CORE_READ(skb, head) + offset) == 0;
+	return bpf_probe_read_kernel(to, size, GSO_FIELD(skb, head) + offset) == 0;
 }
 
-static __always_inline void gso_read_ipv4(struct sk_buff *skb, struct gso_packet *packet)
-{
-	struct {
-		__u8 version_length;
-		__u8 tos;
-		__be16 total;
-		__be16 id;
-		__be16 fragment;
-		__u8 ttl;
-		__u8 protocol;
-		__be16 checksum;
-		__u8 source[4];
-		__u8 destination[4];
-	} ip = {};
+struct ipv4_wire {
+	__u8 version_length;
+	__u8 tos;
+	__be16 total;
+	__be16 id;
+	__be16 fragment;
+	__u8 ttl;
+	__u8 protocol;
+	__be16 checksum;
+	__u8 source[4];
+	__u8 destination[4];
+};
 
-	if (!gso_copy(skb, packet, packet->l3_offset, &ip, sizeof(ip)))
-		return;
-	__builtin_memcpy(packet->source, ip.source, 4);
-	__builtin_memcpy(packet->destination, ip.destination, 4);
-	packet->l4_offset = packet->l3_offset + (ip.version_length & 0xf) * 4;
-	if (!(bpf_ntohs(ip.fragment) & IPV4_FRAGMENT))
-		packet->l4_protocol = ip.protocol;
+static __always_inline void gso_take_ipv4(const struct ipv4_wire *ip, struct gso_packet *packet)
+{
+	__builtin_memcpy(packet->source, ip->source, 4);
+	__builtin_memcpy(packet->destination, ip->destination, 4);
+	packet->l4_offset = packet->l3_offset + (ip->version_length & 0xf) * 4;
+	if (!(bpf_ntohs(ip->fragment) & IPV4_FRAGMENT))
+		packet->l4_protocol = ip->protocol;
 }
 
 static __always_inline void gso_read_ipv6(struct sk_buff *skb, struct gso_packet *packet)
@@ -115,18 +132,20 @@ static __always_inline void gso_read_ipv6(struct sk_buff *skb, struct gso_packet
 	packet->l4_offset = offset;
 }
 
-/* The offset of the outer IP header from head, and the protocol it should be by the frame's type. */
+/*
+ * The offset of the outer IP header from head, and the protocol it should be: the kernel goes by skb->protocol, which
+ * is the frame's type; a VLAN tag that is still in the frame hides the inner one.
+ */
 static __always_inline __u32 gso_outer_header(struct sk_buff *skb, const struct gso_packet *packet, __be16 *protocol)
 {
-	__u16 mac_header = BPF_CORE_READ(skb, mac_header);
+	__u16 mac_header = GSO_FIELD(skb, mac_header);
+	struct net_device *dev = GSO_FIELD(skb, dev);
 	__u32 offset;
 
-	*protocol = BPF_CORE_READ(skb, protocol);
-	if (BPF_CORE_READ(skb, dev, type) != NA_ARPHRD_ETHER || mac_header == NA_HEADER_UNSET)
-		return BPF_CORE_READ(skb, network_header);
+	*protocol = GSO_FIELD(skb, protocol);
+	if (GSO_FIELD(dev, type) != NA_ARPHRD_ETHER || mac_header == NA_HEADER_UNSET)
+		return GSO_FIELD(skb, network_header);
 	offset = mac_header + NA_ETH_HLEN;
-	if (!gso_copy(skb, packet, mac_header + 12, protocol, sizeof(*protocol)))
-		return offset;
 	for (int i = 0; i < 2 && na_is_vlan(*protocol); i++) {
 		if (!gso_copy(skb, packet, offset + 2, protocol, sizeof(*protocol)))
 			break;
@@ -141,19 +160,23 @@ static __always_inline __u32 gso_outer_header(struct sk_buff *skb, const struct 
  */
 __noinline int gso_parse(__u64 address, __u32 is_tunnel, struct gso_packet *packet)
 {
-	struct sk_buff *skb = (void *)address;
+	struct sk_buff *skb = GSO_AS(struct sk_buff, address);
+	struct ipv4_wire ip = {};
 	__be16 protocol = 0;
-	__u32 offset;
-	__u8 first = 0;
+	__u8 first;
 
 	if (!packet)
 		return 0;
 	packet->l4_protocol = GSO_L4_UNKNOWN;
-	packet->linear_end = na_data_offset(skb) + BPF_CORE_READ(skb, len) - BPF_CORE_READ(skb, data_len);
-	offset = is_tunnel ? BPF_CORE_READ(skb, inner_network_header) : gso_outer_header(skb, packet, &protocol);
-	packet->l3_offset = offset;
-	if (gso_copy(skb, packet, offset, &first, 1))
-		first >>= 4;
+	packet->linear_end = GSO_FIELD(skb, tail);
+	if (is_tunnel)
+		packet->l3_offset = GSO_FIELD(skb, inner_network_header);
+	else
+		packet->l3_offset = gso_outer_header(skb, packet, &protocol);
+	/* The shorter of the two IP headers; where not even that is linear, only the frame's type can tell the version.
+	 */
+	gso_copy(skb, packet, packet->l3_offset, &ip, sizeof(ip));
+	first = ip.version_length >> 4;
 	/* Outside a tunnel the frame's type decides; the version nibble of something that is not IP means nothing. */
 	if (is_tunnel)
 		packet->ip_version = first == 4 || first == 6 ? first : GSO_IP_VERSION_NONE;
@@ -161,8 +184,8 @@ __noinline int gso_parse(__u64 address, __u32 is_tunnel, struct gso_packet *pack
 		packet->ip_version = first == 6 ? 6 : 4;
 	else if (protocol == bpf_htons(NA_ETH_P_IPV6))
 		packet->ip_version = first == 4 ? 4 : 6;
-	if (packet->ip_version == 4)
-		gso_read_ipv4(skb, packet);
+	if (packet->ip_version == 4 && first == 4)
+		gso_take_ipv4(&ip, packet);
 	else if (packet->ip_version == 6)
 		gso_read_ipv6(skb, packet);
 	return 0;

@@ -92,7 +92,7 @@ struct owner {
 static __always_inline struct owner tun_of_socket(struct sock *sk)
 {
 	struct tun_file *file = (void *)sk;
-	struct owner owner = {.kind = GSO_DEVICE_TUN};
+	struct owner owner = { .kind = GSO_DEVICE_TUN };
 	struct tun_struct *tun;
 
 	if (!sk || !bpf_core_type_exists(struct tun_file))
