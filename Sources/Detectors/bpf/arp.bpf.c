@@ -376,9 +376,11 @@ int BPF_PROG(on_neigh_update, struct neighbour *neighbour, const __u8 *lladdr, _
 	struct na_key key = { .rule = ARP_RULE_BINDING_CHANGE };
 	unsigned char old_mac[ARP_MAC_LEN] = {}, new_mac[ARP_MAC_LEN] = {};
 
-	if (neighbour->tbl->family != NA_AF_INET || !lladdr || netlink_pid || flags & NEIGH_UPDATE_ADMIN)
+	/* An administrator's changes are none of ours: they leave before anything is read. */
+	if (!lladdr || netlink_pid || flags & NEIGH_UPDATE_ADMIN)
 		return 0;
-	if (!(neighbour->nud_state & NUD_LEARNED) || neighbour->dev->addr_len != ARP_MAC_LEN)
+	if (neighbour->tbl->family != NA_AF_INET || !(neighbour->nud_state & NUD_LEARNED) ||
+	    neighbour->dev->addr_len != ARP_MAC_LEN)
 		return 0;
 	bpf_probe_read_kernel(new_mac, sizeof(new_mac), lladdr);
 	bpf_core_read(old_mac, sizeof(old_mac), &neighbour->ha);
