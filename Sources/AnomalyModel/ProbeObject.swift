@@ -34,3 +34,20 @@ public struct Probe: Sendable {
         self.rules = rules
     }
 }
+
+/// A member of a structure that a kernel module defines, in the order of the detector's numbers for them.
+public struct ModuleMember: Hashable, Sendable {
+    /// `tun`.
+    public let module: String
+    /// `tun_file`.
+    public let structure: String
+    /// `tun`.
+    public let member: String
+
+    /// Names a member.
+    public init(module: String, structure: String, member: String) {
+        self.module = module
+        self.structure = structure
+        self.member = member
+    }
+}

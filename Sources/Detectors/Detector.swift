@@ -31,6 +31,8 @@ public protocol Detector: Sendable {
     static var object: ProbeObject { get }
     /// The same programs compiled for newer kernels, where they cost less: tried first, best first.
     static var fasterObjects: [ProbeObject] { get }
+    /// Members of modules' structures that the programs need, at the index their number in the event header says.
+    static var moduleMembers: [ModuleMember] { get }
     /// All rules, at the index their number in the event header says.
     static var rules: [Rule] { get }
     /// All probes, at the index their number in the event header says.
@@ -64,6 +66,9 @@ public struct Finding: Sendable {
 extension Detector {
     /// None, unless a detector says otherwise.
     public static var fasterObjects: [ProbeObject] { [] }
+
+    /// None, unless a detector says otherwise.
+    public static var moduleMembers: [ModuleMember] { [] }
 
     /// Turns one ring record into an anomaly; nothing of a record that does not fit is used.
     public static func decode(_ bytes: UnsafeRawBufferPointer) throws(DecodeError) -> Anomaly {

@@ -9,6 +9,8 @@ public enum TunGSODetector: Detector {
     public static let object = ProbeObject.tunGso
     /// `bpf/tun_gso_cast.bpf.c`: Linux 6.2 and newer.
     public static let fasterObjects = [ProbeObject.tunGsoCast]
+    /// In the order of `gso_member`.
+    public static let moduleMembers = TunGSORules.moduleMembers
     /// In the order of the rules' numbers.
     public static let rules = TunGSORules.all
     /// In the order of the probes' numbers.

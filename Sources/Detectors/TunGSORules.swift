@@ -56,6 +56,15 @@ enum TunGSORules {
             rules: names(GSO_RULE_HEADER_REJECTED, GSO_RULE_SEGMENTATION_REFUSED)),
     ]
 
+    static let moduleMembers: [ModuleMember] = [
+        ModuleMember(module: "tun", structure: "tun_file", member: "tun"),
+        ModuleMember(module: "tun", structure: "tun_struct", member: "flags"),
+        ModuleMember(module: "tun", structure: "tun_struct", member: "dev"),
+        ModuleMember(module: "tap", structure: "tap_queue", member: "tap"),
+        ModuleMember(module: "tap", structure: "tap_queue", member: "flags"),
+        ModuleMember(module: "tap", structure: "tap_dev", member: "dev"),
+    ]
+
     private static let metadataRules = names(GSO_RULE_SIZE_WITHOUT_TYPE, GSO_RULE_TYPE_WITHOUT_SIZE)
     private static let headerRules = names(
         GSO_RULE_TUNNEL_WITHOUT_ENCAPSULATION, GSO_RULE_IP_MISMATCH, GSO_RULE_L4_MISMATCH, GSO_RULE_TINY_SIZE)

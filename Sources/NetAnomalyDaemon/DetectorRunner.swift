@@ -49,6 +49,7 @@ final class DetectorRunner {
             let session = try ProbeSession(
                 detector.fasterObjects + [detector.object], probes: detector.probes, maxKeys: configuration.limits.maxKeys,
                 onRecord: { [unowned self] bytes in receive(bytes) })
+            try session.learn(detector.moduleMembers)
             session.attach()
             try session.apply(detector.rules.map { configuration.kernelSettings(of: $0) })
             self.session = session
@@ -60,6 +61,8 @@ final class DetectorRunner {
 
     /// Puts changed rule settings in force without touching a probe.
     func apply(_ configuration: Configuration) throws(BackendError) {
+        // A module may have been loaded since.
+        try session?.learn(detector.moduleMembers)
         try session?.apply(detector.rules.map { configuration.kernelSettings(of: $0) })
     }
 

@@ -12,6 +12,8 @@ public enum BackendError: Error, Equatable, CustomStringConvertible {
     case capabilitiesMissing([String])
     /// The capabilities are there, but bpf() is refused all the same.
     case refused
+    /// It cannot run the program that every detector needs.
+    case kernelTooOld
     /// None of the detector's programs can be loaded.
     case unusable(object: String, reason: String)
     /// A call into libbpf failed that never should.
@@ -43,6 +45,8 @@ public enum BackendError: Error, Equatable, CustomStringConvertible {
         case .refused:
             "The kernel refuses bpf() although the capabilities are there, so nothing can be watched: "
                 + "a seccomp filter is likely (SystemCallFilter= of the unit, or the container's profile)"
+        case .kernelTooOld:
+            "This kernel is too old, so nothing can be watched: Linux 5.14 or newer is needed, such as Debian 12 has"
         case .unusable(let object, let reason):
             "No program of \(object) can be loaded, so this detector sees nothing: \(reason)"
         case .failed(let what, let code):

@@ -61,6 +61,8 @@ public struct SweepResult: Sendable, Equatable {
 ///
 /// Records reach `onRecord` during `drain()`, on the caller's thread. Not Sendable: the event loop owns it.
 public final class ProbeSession {
+    /// Needs Linux 5.14, as nothing else that every detector has.
+    private static let sweepProgram = "sweep_keys"
     /// Summaries one sweep may write: half of what the ring holds, so that events keep their room.
     private static let sweepBudget: UInt32 = 200
 
@@ -119,6 +121,7 @@ public final class ProbeSession {
                 return try LoadedObject(image, without: Set(refused.keys), entries: ["keys": maxKeys])
             } catch {
                 if error.code == EPERM || error.code == EACCES && error.program == nil { throw .refused }
+                if error.program == sweepProgram { throw .kernelTooOld }
                 guard let program = error.program, refused[program] == nil,
                     let probe = probes.first(where: { $0.program == program })
                 else {
@@ -182,6 +185,18 @@ public final class ProbeSession {
         }
     }
 
+    /// Tells the programs where members of modules' structures are, as far as the modules are loaded.
+    ///
+    /// - Parameter members: in the order of the detector's numbers for them.
+    /// - Throws: `failed` when the map cannot be written.
+    public func learn(_ members: [ModuleMember]) throws(BackendError) {
+        let map = object.mapDescriptor("member_offsets")
+        for (index, offset) in ModuleTypes.offsets(of: members).enumerated() {
+            // 0 is "not known" in the map.
+            if let offset { try object.write(map, slot: UInt32(index), offset + 1) }
+        }
+    }
+
     /// What the kernel counted for the rule of that number since the session began.
     public func totals(rule: Int) throws(BackendError) -> KernelTotals {
         let sum = try object.readPerCPU(totalsMap, slot: UInt32(rule), cpus: cpus, zero: na_rule_totals()) { sum, one in
@@ -210,7 +225,7 @@ public final class ProbeSession {
         sweep.now_ns = now
         sweep.budget = Self.sweepBudget
         sweep.is_final = isFinal ? 1 : 0
-        try object.run("sweep_keys", &sweep)
+        try object.run(Self.sweepProgram, &sweep)
         return SweepResult(
             keys: Int(sweep.keys), nextNanoseconds: sweep.next_ns == 0 ? nil : sweep.next_ns,
             isIncomplete: sweep.ring_full != 0 || sweep.budget == 0)

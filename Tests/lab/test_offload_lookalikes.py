@@ -95,6 +95,7 @@ def test_udp_segmentation_offload_over_a_relay(lab, hosts):
     """UDP_SEGMENT, as QUIC servers use it: the type is above the 16 bits that the classic tracepoints show."""
     relay = Relay(*hosts)
     try:
+        relay.taps[0].needs_udp_segments()
         with hosts[1].entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
             receiver.bind((RIGHT_IP, 7000))
             receiver.settimeout(5)

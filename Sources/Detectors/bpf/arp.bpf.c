@@ -116,7 +116,7 @@ static __always_inline bool read_frame(void *ctx, struct sk_buff *skb, struct ne
 	wanted = facts->length < sizeof(frame->arp) ? facts->length : sizeof(frame->arp);
 	if (behind.offset + wanted > linear)
 		return false;
-	/* Once more on the very register: before 6.4 the verifier does not carry a bound over to a 32-bit copy. */
+	/* Once more on the very register: 6.1's verifier does not carry a bound over to a 32-bit copy. */
 	barrier_var(wanted);
 	if (wanted > sizeof(frame->arp))
 		return false;

@@ -68,7 +68,7 @@ static __always_inline void fill_packet(struct gso_event *event, struct sk_buff 
 	event->ip_summed = BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed);
 	event->device_kind = view->device_kind;
 	event->tun_flags = view->tun_flags;
-	if (!event->tun_flags && view->device_kind == GSO_DEVICE_TUN && view->origin.dev)
+	if (!event->tun_flags && view->device_kind == GSO_DEVICE_TUN)
 		event->tun_flags = tun_flags_of_device(view->origin.dev);
 	event->head.drop_reason = view->drop_reason;
 	event->ip_version = packet->ip_version;
@@ -94,13 +94,9 @@ static __always_inline void report(void *ctx, struct sk_buff *skb, struct na_key
 				   const bool is_direct)
 {
 	struct net_device *dev = view->origin.dev;
-	struct sock *sk = skb->sk;
 	struct gso_event *event;
 
-	if (dev)
-		na_set_place(key, dev, is_direct);
-	else if (sk)
-		key->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	na_set_place(key, dev, is_direct);
 	key->a = (__u64)view->packet.ip_version << 56 | (__u64)view->device_kind << 48 | view->gso.type;
 	key->b = address_word(&view->packet, view->packet.source);
 	key->c = address_word(&view->packet, view->packet.destination);
@@ -282,9 +278,10 @@ static __always_inline int header_rejected(void *ctx, struct sk_buff *skb, struc
 	};
 	struct na_key key = { .rule = GSO_RULE_HEADER_REJECTED };
 
-	if (!is_header_refusal(reason))
+	/* Without the device's flags a packet without any header could not be told from one with a bad header. */
+	if (!is_header_refusal(reason) || !owner.dev)
 		return 0;
-	if (owner.dev && (!(owner.flags & IFF_VNET_HDR) || is_foreign_to_tun(skb, owner.flags)))
+	if (!(owner.flags & IFF_VNET_HDR) || is_foreign_to_tun(skb, owner.flags))
 		return 0;
 	view.packet.l4_protocol = GSO_L4_UNKNOWN;
 	view.packet.linear_end = skb->tail;

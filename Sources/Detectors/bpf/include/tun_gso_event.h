@@ -28,6 +28,20 @@ enum gso_probe {
 	GSO_PROBE_COUNT,
 };
 
+/*
+ * Members of the drivers' own structures. Where a driver is a module, the kernel's BTF does not have its types and
+ * libbpf may only look into modules with CAP_SYS_ADMIN: the daemon reads the offsets from the module's BTF file.
+ */
+enum gso_member {
+	GSO_MEMBER_TUN_FILE_TUN, /* struct tun_file, tun */
+	GSO_MEMBER_TUN_FLAGS,	 /* struct tun_struct, flags */
+	GSO_MEMBER_TUN_DEV,	 /* struct tun_struct, dev */
+	GSO_MEMBER_QUEUE_TAP,	 /* struct tap_queue, tap */
+	GSO_MEMBER_QUEUE_FLAGS,	 /* struct tap_queue, flags */
+	GSO_MEMBER_TAP_DEV,	 /* struct tap_dev, dev */
+	GSO_MEMBER_COUNT,
+};
+
 /* na_key.detail; 0 where the rule has no sub-cases. */
 enum gso_detail {
 	GSO_DETAIL_NONE = 0,

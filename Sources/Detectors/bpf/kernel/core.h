@@ -78,7 +78,6 @@ struct skb_shared_info {
 
 struct sock_common {
 	unsigned short skc_family;
-	possible_net_t skc_net;
 };
 
 struct sock {

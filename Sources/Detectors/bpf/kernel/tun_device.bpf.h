@@ -65,55 +65,77 @@ static __always_inline __u32 gso_device_kind(struct net_device *dev)
 	return learn_device_kind((__u64)BPF_CORE_READ(dev, rtnl_link_ops));
 }
 
+/* Offsets of members in modules' structures, each + 1; 0 while not known. Written by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, GSO_MEMBER_COUNT);
+	__type(key, __u32);
+	__type(value, __u32);
+} member_offsets SEC(".maps");
+
+static __always_inline __u32 learned_offset(__u32 member)
+{
+	__u32 *offset = bpf_map_lookup_elem(&member_offsets, &member);
+
+	return offset ? *offset : 0;
+}
+
+/* The member's offset + 1, from the kernel's types or as learned; 0 if neither knows it. */
+#define MEMBER_OFFSET(type, member, number) \
+	(bpf_core_type_exists(type) ? bpf_core_field_offset(type, member) + 1 : learned_offset(number))
+
+/* Reads `size` bytes of a member; zeros if there is no structure or its layout is not known. */
+static __always_inline void read_member(void *to, __u32 size, void *structure, __u32 offset)
+{
+	if (structure && offset)
+		bpf_probe_read_kernel(to, size, structure + offset - 1);
+}
+
 /* IFF_* of a TUN/TAP, or 0. The driver's part follows the device structure. */
 static __always_inline __u32 tun_flags_of_device(struct net_device *dev)
 {
-	struct tun_struct *tun;
 	__u32 flags = 0;
+	void *tun;
 
-	if (!bpf_core_type_exists(struct tun_struct))
-		return 0;
 	if (bpf_core_field_exists(dev->priv))
 		tun = (void *)dev + bpf_core_field_offset(dev->priv);
 	else
 		tun = (void *)dev +
 		      (bpf_core_type_size(struct net_device) + NETDEV_ALIGN - 1) / NETDEV_ALIGN * NETDEV_ALIGN;
-	bpf_core_read(&flags, sizeof(flags), &tun->flags);
+	read_member(&flags, sizeof(flags), tun, MEMBER_OFFSET(struct tun_struct, flags, GSO_MEMBER_TUN_FLAGS));
 	return flags;
 }
 
 /* The device that a refused packet was written to: the packet has none yet, but still its owner's socket. */
 struct owner {
-	struct net_device *dev; /* NULL if the types are not known to this kernel's BTF */
+	struct net_device *dev; /* NULL if the driver's structures are not known */
 	__u32 flags;
 	__u32 kind;
 };
 
 static __always_inline struct owner tun_of_socket(struct sock *sk)
 {
-	struct tun_file *file = (void *)sk;
 	struct owner owner = { .kind = GSO_DEVICE_TUN };
-	struct tun_struct *tun;
+	void *tun = NULL;
 
-	if (!sk || !bpf_core_type_exists(struct tun_file))
-		return owner;
-	tun = BPF_CORE_READ(file, tun);
-	owner.dev = BPF_CORE_READ(tun, dev);
-	owner.flags = BPF_CORE_READ(tun, flags);
+	read_member(&tun, sizeof(tun), sk, MEMBER_OFFSET(struct tun_file, tun, GSO_MEMBER_TUN_FILE_TUN));
+	read_member(&owner.dev, sizeof(owner.dev), tun, MEMBER_OFFSET(struct tun_struct, dev, GSO_MEMBER_TUN_DEV));
+	read_member(&owner.flags, sizeof(owner.flags), tun,
+		    MEMBER_OFFSET(struct tun_struct, flags, GSO_MEMBER_TUN_FLAGS));
 	return owner;
 }
 
 static __always_inline struct owner tap_of_socket(struct sock *sk)
 {
-	struct tap_queue *queue = (void *)sk;
-	struct net_device *dev;
+	struct net_device *dev = NULL;
 	struct owner owner = {};
+	void *tap = NULL;
 
-	if (!sk || !bpf_core_type_exists(struct tap_queue))
-		return owner;
-	dev = BPF_CORE_READ(queue, tap, dev);
+	read_member(&tap, sizeof(tap), sk, MEMBER_OFFSET(struct tap_queue, tap, GSO_MEMBER_QUEUE_TAP));
+	read_member(&dev, sizeof(dev), tap, MEMBER_OFFSET(struct tap_dev, dev, GSO_MEMBER_TAP_DEV));
+	read_member(&owner.flags, sizeof(owner.flags), sk,
+		    MEMBER_OFFSET(struct tap_queue, flags, GSO_MEMBER_QUEUE_FLAGS));
 	owner.dev = dev;
-	owner.flags = BPF_CORE_READ(queue, flags);
 	if (dev)
 		owner.kind = learn_device_kind((__u64)BPF_CORE_READ(dev, rtnl_link_ops));
 	return owner;
