@@ -47,7 +47,8 @@ final class DetectorRunner {
     func start(_ configuration: Configuration) {
         do {
             let session = try ProbeSession(
-                detector.fasterObjects + [detector.object], probes: detector.probes, maxKeys: configuration.limits.maxKeys,
+                detector.fasterObjects + [detector.object], probes: detector.probes,
+                maxKeys: configuration.limits.maxKeys,
                 onRecord: { [unowned self] bytes in receive(bytes) })
             try session.learn(detector.moduleMembers)
             session.attach()
