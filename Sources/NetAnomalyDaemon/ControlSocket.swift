@@ -25,6 +25,8 @@ final class ControlSocket {
     private let path: String
     private let loop: EventLoop
     private let listener: Int32
+    /// The bound file, so that another daemon's is not removed in its place.
+    private let identity: LocalSocket.Identity?
     private var clients: [Int32: Client] = [:]
     /// Set while no descriptor is free for another client: the listener would only wake the loop in vain.
     private var pausedUntil: UInt64?
@@ -34,11 +36,12 @@ final class ControlSocket {
         self.path = path
         self.loop = loop
         listener = try LocalSocket.listen(path: path, backlog: Int32(Self.maxClients))
+        identity = LocalSocket.identity(of: path)
         loop.watch(listener)
     }
 
     deinit {
-        unlink(path)
+        if identity != nil, LocalSocket.identity(of: path) == identity { unlink(path) }
         close(listener)
         clients.keys.forEach { close($0) }
     }

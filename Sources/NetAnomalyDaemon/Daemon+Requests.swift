@@ -35,9 +35,9 @@ extension Daemon {
         do {
             let new = try Configuration.load(path: options.configurationPath, rules: allRules)
             let changes = configuration.changes(to: new)
-            apply(new)
+            let gaps = apply(new)
             reloadProblem = nil
-            write(Notices.reloaded(changes: changes))
+            write(Notices.reloaded(changes: changes + gaps))
             return nil
         } catch {
             reloadProblem = error.problems.first?.description
@@ -46,23 +46,29 @@ extension Daemon {
         }
     }
 
-    private func apply(_ new: Configuration) {
+    /// - Returns: in words, which detectors did not watch for a moment, and how long.
+    private func apply(_ new: Configuration) -> [String] {
         let old = configuration
         configuration = new
         path.apply(new)
-        for runner in runners {
+        return runners.compactMap { runner in
             let isWanted = new.enabledDetectors.contains(runner.detector.name)
             // The size of a key table is fixed when it is made.
             let isResized = old.limits.maxKeys != new.limits.maxKeys
-            if runner.isRunning, !isWanted || isResized { stopRunner(runner) }
-            if isWanted, !runner.isRunning {
-                startRunner(runner)
-                reportDegraded(runner)
-            } else if (try? runner.apply(new)) == nil {
-                stopRunner(runner)
-                startRunner(runner)
-                reportDegraded(runner)
-            }
+            if runner.isRunning, isWanted, !isResized, (try? runner.apply(new)) != nil { return nil }
+            return restart(runner, isWanted: isWanted)
         }
+    }
+
+    /// A reload does not wait for a slow output: what its queue cannot take of the last summaries is counted.
+    private func restart(_ runner: DetectorRunner, isWanted: Bool) -> String? {
+        let wasRunning = runner.isRunning
+        let stopped = boottimeNanoseconds()
+        if wasRunning { stopRunner(runner, patience: 0) }
+        guard isWanted else { return nil }
+        startRunner(runner)
+        reportDegraded(runner)
+        let milliseconds = (boottimeNanoseconds() - stopped) / 1_000_000
+        return wasRunning ? "\(runner.detector.name) was not watched for \(milliseconds) ms" : nil
     }
 }

@@ -12,7 +12,7 @@ extension Daemon {
     func stop(by signal: Int32) -> Bool {
         notifier.stopping(status: "Stopping: fetching the last events")
         control = nil
-        runners.forEach(stopRunner)
+        runners.forEach { stopRunner($0, patience: Self.catchUpNanoseconds) }
         let deadline = boottimeNanoseconds() + Self.stopNanoseconds
         for summary in path.takeAllSummaries() {
             path.write(summary, now: boottimeNanoseconds())
@@ -39,7 +39,7 @@ extension Daemon {
     }
 
     func stopWithoutReader() -> Bool {
-        runners.forEach(stopRunner)
+        runners.forEach { stopRunner($0, patience: 0) }
         Console.error("The reader of the output has gone; stopping. The balance is: \(Notices.sentence(books.total))")
         return false
     }

@@ -27,6 +27,8 @@ final class Daemon {
     var lastStatus: (text: String, time: UInt64) = ("", 0)
     private var lastAccounting = boottimeNanoseconds()
     private var unbalanced: Set<RuleName> = []
+    /// A table that cannot be swept is said once.
+    private var hasReportedSweep = false
     var isOutputWatched = false
 
     init(_ options: DaemonOptions, _ configuration: Configuration, loop: EventLoop) throws(SystemError) {
@@ -113,7 +115,12 @@ final class Daemon {
     private func tick() {
         let now = boottimeNanoseconds()
         for runner in runners where runner.nextSweep.map({ $0 <= now }) ?? false {
-            try? runner.sweep(now: now)
+            do {
+                try runner.sweep(now: now)
+            } catch {
+                if !hasReportedSweep { Console.error("\(runner.detector.name): no summaries: \(error.description)") }
+                hasReportedSweep = true
+            }
         }
         path.tick(now: now)
         watchOutput()
@@ -150,11 +157,12 @@ final class Daemon {
         if let descriptor = runner.descriptor { loop.watch(descriptor) }
     }
 
-    func stopRunner(_ runner: DetectorRunner) {
+    /// - Parameter patience: how long a slow output is waited for, so that the last summaries fit into its queue.
+    func stopRunner(_ runner: DetectorRunner, patience: UInt64) {
         if let descriptor = runner.descriptor { loop.forget(descriptor) }
         let now = boottimeNanoseconds()
         do {
-            try runner.stop(now: now) { letOutputCatchUp(until: now + Self.catchUpNanoseconds) }
+            try runner.stop(now: now) { letOutputCatchUp(until: now + patience) }
         } catch {
             Console.error("\(runner.detector.name): \(error.description)")
         }

@@ -62,8 +62,9 @@ final class DetectorRunner {
 
     /// Puts changed rule settings in force without touching a probe.
     func apply(_ configuration: Configuration) throws(BackendError) {
-        // A module may have been loaded since.
+        // A module may have been loaded since, and a shorter interval may have ended already.
         try session?.learn(detector.moduleMembers)
+        if isRunning { nextSweep = 0 }
         try session?.apply(detector.rules.map { configuration.kernelSettings(of: $0) })
     }
 
@@ -77,6 +78,8 @@ final class DetectorRunner {
     /// Has quiet keys summarised and idle ones forgotten.
     func sweep(now: UInt64) throws(BackendError) {
         guard let session else { return }
+        // Also if it fails: it must not be tried without a pause.
+        nextSweep = now + Self.sweepSpacing
         let result = try session.sweep(now: now)
         keys = result.keys
         nextSweep = result.nextNanoseconds.map { max($0, now + Self.sweepSpacing) }

@@ -107,6 +107,6 @@ extension Configuration {
             dedupIntervalNanoseconds: self.limits.dedupIntervalNanoseconds,
             rateLimitIntervalNanoseconds: self.limits.rateLimitIntervalNanoseconds,
             rateLimitBurst: self.limits.rateLimitBurst)
-        return GateSettings(limits: limits, common: common, maxKeys: Int(self.limits.maxKeys))
+        return GateSettings(limits: limits, common: common, maxKeys: Int(self.limits.maxKeys) * allDetectors.count)
     }
 }

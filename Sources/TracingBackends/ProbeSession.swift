@@ -61,6 +61,8 @@ public struct SweepResult: Sendable, Equatable {
 ///
 /// Records reach `onRecord` during `drain()`, on the caller's thread. Not Sendable: the event loop owns it.
 public final class ProbeSession {
+    /// Records one drain takes: a flood of what the limits let through must not keep the loop from all else.
+    private static let drainBudget = 512
     /// Needs Linux 5.14, as nothing else that every detector has.
     private static let sweepProgram = "sweep_keys"
     /// Summaries one sweep may write: half of what the ring holds, so that events keep their room.
@@ -75,6 +77,8 @@ public final class ProbeSession {
     private let onRecord: (UnsafeRawBufferPointer) -> Void
     /// Why programs were left out when the object was loaded.
     private let refused: [String: String]
+    /// Records of the drain that runs.
+    private var drained = 0
     /// Each probe's state, in the detector's order.
     public private(set) var states: [ProbeState] = []
 
@@ -125,7 +129,8 @@ public final class ProbeSession {
                 guard let program = error.program, refused[program] == nil,
                     let probe = probes.first(where: { $0.program == program })
                 else {
-                    throw .unusable(object: image.name, reason: error.log.last ?? errorText(error.code))
+                    let said = error.log.last.map { "\($0): " } ?? ""
+                    throw .unusable(object: image.name, reason: said + errorText(error.code))
                 }
                 refused[program] = reason(error, probe: probe)
                 if refused.count == probes.count {
@@ -164,11 +169,16 @@ public final class ProbeSession {
     /// Readable when events wait.
     public var descriptor: CInt { ring.map { ring_buffer__epoll_fd($0) } ?? -1 }
 
-    /// Hands every waiting record to `onRecord` and returns how many there were.
+    /// Hands waiting records to `onRecord`, a bounded number of them, and returns how many there were.
+    ///
+    /// The descriptor stays readable while there are more.
     @discardableResult
     public func drain() -> Int {
         guard let ring else { return 0 }
-        return max(0, Int(ring_buffer__consume(ring)))
+        drained = 0
+        // Its answer is the last callback's refusal, or a count we have already.
+        _ = ring_buffer__consume(ring)
+        return drained
     }
 
     /// Puts the rules' settings in force, at once and without detaching anything.
@@ -236,7 +246,12 @@ public final class ProbeSession {
         probes.reduce(0) { $0 + object.recursionMisses($1.program) }
     }
 
-    fileprivate func receive(_ record: UnsafeRawBufferPointer) { onRecord(record) }
+    /// Takes one record; a negative answer ends the drain behind it.
+    fileprivate func receive(_ record: UnsafeRawBufferPointer) -> CInt {
+        onRecord(record)
+        drained += 1
+        return drained < Self.drainBudget ? 0 : -EAGAIN
+    }
 }
 
 /// libbpf's callback: the context is the session, which outlives the ring it owns.
@@ -244,7 +259,6 @@ private func receiveRecord(
     context: UnsafeMutableRawPointer?, data: UnsafeMutableRawPointer?, size: Int
 ) -> CInt {
     guard let context, let data else { return 0 }
-    Unmanaged<ProbeSession>.fromOpaque(context).takeUnretainedValue()
+    return Unmanaged<ProbeSession>.fromOpaque(context).takeUnretainedValue()
         .receive(UnsafeRawBufferPointer(start: data, count: size))
-    return 0
 }

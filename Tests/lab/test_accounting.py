@@ -68,6 +68,27 @@ def wait_counted(daemon, namespace, count, timeout=15.0):
     assert counted(daemon, namespace) == count
 
 
+def test_a_full_key_table_does_not_hide_an_attack(start, queues, namespace):
+    daemon = start(limits(keys=16, dedup="60s"))
+    for frame in unique_frames(200):
+        queues[0].write(b"", frame)
+    queues[0].write(b"", arp_frame(FOREIGN_MAC, OWN_IP, "10.66.0.1"))
+    daemon.records.wait(RULE="arp-address-conflict", NETNS=namespace.inode, ARP_SENDER_MAC=FOREIGN_MAC)
+    assert_conserved(daemon.drained())
+
+
+def test_a_reload_ends_the_debt_of_longer_limits(start, queues, namespace):
+    configuration = "[Limits]\nDedupIntervalSec=0\nRateLimitIntervalSec=%s\nRateLimitBurst=%d\n"
+    daemon = start(configuration % ("1h", 1))
+    first, second = unique_frames(2)
+    queues[0].write(b"", first)
+    daemon.records.wait(RULE="arp-bad-sender-ip", NETNS=namespace.inode)
+    daemon.configuration.write_text(configuration % ("1s", 100))
+    daemon.reload()
+    queues[0].write(b"", second)
+    daemon.records.wait(2, RULE="arp-bad-sender-ip", NETNS=namespace.inode)
+
+
 def test_one_key_from_two_processors(start, queues):
     """Equal frames on two CPUs at once: few entries, and every frame in one of them."""
     daemon, each = start(limits()), 15000

@@ -145,6 +145,30 @@ def test_address_conflict_with_a_macvlan(lab, host):
     assert_fields(entry, RULE="arp-address-conflict", PRIORITY=CRITICAL, ARP_SENDER_IP="10.66.0.3", DIRECTION="rx")
 
 
+def test_address_conflict_two_devices_up(lab, namespace):
+    """The address is on a macvlan, the macvlan on a bridge, and the frame comes in on a port."""
+    host = Host(namespace)
+    try:
+        namespace.ip("link add br0 type bridge mcast_snooping 0", "link set t0 master br0", "link set br0 up",
+                     "link add link br0 name mv0 type macvlan mode bridge", "link set mv0 up",
+                     f"addr add {OWN_IP}/24 brd + dev mv0")
+        time.sleep(0.05)
+        host.receive(arp_frame(FOREIGN_MAC, OWN_IP, PEER_IP))
+        received(lab.only(namespace), RULE="arp-address-conflict", PRIORITY=CRITICAL, ARP_SENDER_IP=OWN_IP)
+    finally:
+        host.close()
+
+
+def test_the_last_of_many_addresses_is_ours_too(lab, wire):
+    """As on a web server, or under keepalived."""
+    wire.left.ip(*(f"addr add 10.77.{number}.1/24 dev l0" for number in range(40)))
+    wire.left.send("l0", arp_frame(wire.left_mac, "10.77.39.1", "10.77.39.1"))
+    lab.silent(wire.left)
+    wire.right.send("r0", arp_frame(wire.right_mac, "10.77.39.1", "10.77.39.1"))
+    conflict = lab.only(wire.left)
+    assert_fields(conflict, RULE="arp-address-conflict", ARP_SENDER_IP="10.77.39.1")
+
+
 def test_binding_change_by_an_announcement(lab, wire):
     wire.ping()
     wire.left.send("l0", arp_frame(FOREIGN_MAC, wire.left_ip, wire.left_ip))

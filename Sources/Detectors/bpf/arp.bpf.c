@@ -220,7 +220,7 @@ static __always_inline void judge_received(struct sk_buff *skb, struct net_devic
 	key->c = facts->sender_ip;
 	if (key->rule == ARP_RULE_BAD_SENDER_IP)
 		return;
-	found = na_find_our_address(skb, dev, ip, frame->vlan != NA_VLAN_NONE);
+	found = na_find_our_address(skb, dev, ip, frame->vlan);
 	if (found == NA_SUBNET_BROADCAST && frame->sender_ip) {
 		key->rule = ARP_RULE_BAD_SENDER_IP;
 		key->detail = ARP_DETAIL_IP_SUBNET_BROADCAST;
@@ -245,10 +245,9 @@ static __noinline int received(void *ctx, struct sk_buff *skb)
 	struct arp_facts facts = {};
 	struct arp_frame frame = {};
 	struct net_device *dev = skb->dev;
-	int first_ifindex = skb->skb_iif;
 
-	/* Already received on another device: the copy a bridge gives itself. */
-	if (!dev || (first_ifindex && first_ifindex != dev->ifindex))
+	/* Already received on another device: the copy a bridge or a macvlan gives itself. */
+	if (!dev || skb->skb_iif)
 		return 0;
 	if (!arp_is_ethernet_like(dev->type) || !read_frame(ctx, skb, dev, 0, skb->protocol, &frame, &facts))
 		return 0;
@@ -291,11 +290,14 @@ static __always_inline bool was_judged_above(struct sk_buff *skb, struct net_dev
 static __always_inline void judge_sent(struct sk_buff *skb, struct net_device *dev, const struct arp_frame *frame,
 				       const struct arp_facts *facts, struct na_key *key)
 {
+	int found = NA_OURS; /* 0.0.0.0 is nobody's: an address probe */
+
 	if (judge_header(facts) >> 8 == ARP_RULE_MALFORMED)
 		return;
 	key->c = facts->sender_ip;
-	if (frame->sender_ip &&
-	    na_find_our_address(skb, dev, frame->sender_ip, frame->vlan != NA_VLAN_NONE) != NA_OURS) {
+	if (frame->sender_ip)
+		found = na_find_our_address(skb, dev, frame->sender_ip, frame->vlan);
+	if (found == 0 || found == NA_SUBNET_BROADCAST) {
 		key->rule = ARP_RULE_LOCAL_SPOOF;
 		bpf_get_current_comm(&key->a, 2 * sizeof(key->a));
 	} else if (arp_sender_mismatch(facts)) {

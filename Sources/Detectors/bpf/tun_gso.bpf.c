@@ -210,6 +210,7 @@ static __always_inline int packet_to_owner(void *ctx, struct sk_buff *skb, __u32
 	struct net_device *dev = skb->dev;
 	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
 	struct gso_facts facts = {};
+	struct sock *sk = skb->sk;
 	struct na_key key = {};
 	bool is_handed_over = probe == GSO_PROBE_NET_DEV_START_XMIT, is_broken;
 
@@ -220,7 +221,12 @@ static __always_inline int packet_to_owner(void *ctx, struct sk_buff *skb, __u32
 	if (!(is_handed_over ? view.gso.type | view.gso.size : view.gso.size))
 		return 0;
 	view.device_kind = kind;
+	/* A macvtap or ipvtap sends for its owner, whose socket the packet still carries; what goes to it comes
+	 * elsewhere. */
+	if (kind != GSO_DEVICE_TUN && sk && sk->__sk_common.skc_family == NA_AF_UNSPEC)
+		view.origin.direction = NA_DIRECTION_RX;
 	read_facts(ctx, skb, &view, &facts);
+	facts.received = false;
 	is_broken = is_handed_over ? judge_metadata(&facts, &key) : judge_headers(&facts, &key);
 	if (!is_broken)
 		return 0;

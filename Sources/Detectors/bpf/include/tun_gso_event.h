@@ -94,6 +94,7 @@ enum gso_type_bit {
 };
 
 #define GSO_IP_VERSION_NONE 0
+#define GSO_IP_VERSION_HIDDEN 1 /* behind MPLS labels or a PPPoE header, which we do not follow */
 #define GSO_L4_UNKNOWN 255 /* not in the linear area, a fragment, or behind more extension headers than we follow */
 
 struct gso_event {

@@ -78,7 +78,7 @@ GSO_INLINE int gso_headers_are_ambiguous(const struct gso_facts *f)
 /* gso-ip-mismatch */
 GSO_INLINE unsigned int gso_ip_mismatch(const struct gso_facts *f)
 {
-	if (f->size == 0 || gso_headers_are_ambiguous(f))
+	if (f->size == 0 || f->ip_version == GSO_IP_VERSION_HIDDEN || gso_headers_are_ambiguous(f))
 		return GSO_DETAIL_NONE;
 	if (f->type & GSO_TCPV4 && f->ip_version != 4)
 		return GSO_DETAIL_TCPV4_ON_OTHER;

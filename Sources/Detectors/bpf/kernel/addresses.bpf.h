@@ -11,13 +11,15 @@
 
 #include "core.h"
 
-#define NA_ADDRESSES_MAX 16 /* looked at per device; later ones are not recognised as ours */
-#define NA_UPPERS_MAX 8	    /* devices stacked directly on this one that are looked at */
+#define NA_ADDRESSES_NEAR 16 /* looked at without a helper call: more than most devices have */
+#define NA_ADDRESSES_MAX 128 /* looked at per device at all; with more, what is ours is not known */
+#define NA_UPPERS_MAX 8	     /* devices stacked directly on one that are looked at */
 
 #define NA_OURS 1
 #define NA_SUBNET_BROADCAST 2
+#define NA_UNKNOWN 3 /* there are more addresses than we look at: neither ours nor foreign */
 
-static __always_inline int na_find_address(struct net_device *dev, __be32 ip, const bool is_direct)
+static __always_inline int na_find_address(struct net_device *dev, __be32 ip, const bool is_direct, const int max)
 {
 	struct in_device *in_dev = NA_READ(is_direct, dev, ip_ptr);
 	struct in_ifaddr *address;
@@ -25,7 +27,7 @@ static __always_inline int na_find_address(struct net_device *dev, __be32 ip, co
 	if (!in_dev)
 		return 0;
 	address = NA_READ(is_direct, in_dev, ifa_list);
-	for (int i = 0; i < NA_ADDRESSES_MAX && address; i++) {
+	for (int i = 0; i < max && address; i++) {
 		if (NA_READ(is_direct, address, ifa_local) == ip || NA_READ(is_direct, address, ifa_broadcast) == ip)
 			break;
 		address = NA_READ(is_direct, address, ifa_next);
@@ -34,10 +36,10 @@ static __always_inline int na_find_address(struct net_device *dev, __be32 ip, co
 		return 0;
 	if (NA_READ(is_direct, address, ifa_local) == ip)
 		return NA_OURS;
+	if (NA_READ(is_direct, address, ifa_broadcast) != ip)
+		return NA_UNKNOWN;
 	/* /31 and /32 have no broadcast address (RFC 3021). */
-	if (NA_READ(is_direct, address, ifa_broadcast) == ip && NA_READ(is_direct, address, ifa_prefixlen) < 31)
-		return NA_SUBNET_BROADCAST;
-	return 0;
+	return NA_READ(is_direct, address, ifa_prefixlen) < 31 ? NA_SUBNET_BROADCAST : 0;
 }
 
 static __always_inline __u64 na_device_mac(struct net_device *dev)
@@ -87,6 +89,26 @@ static __always_inline bool na_is_vlan_device(struct net_device *dev)
 	return kind[0] == 'v' && kind[1] == 'l' && kind[2] == 'a' && kind[3] == 'n' && !kind[4];
 }
 
+/*
+ * The tag that a frame still has when it has come up to `upper`: a VLAN device takes its own off and gets no other's,
+ * all others pass the frame on as it is. NA_VLAN_FOREIGN when the frame does not get there.
+ */
+static __always_inline __u32 na_vlan_behind(struct net_device *upper, __u32 vlan)
+{
+	__u16 id = vlan;
+
+	if (!na_is_vlan_device(upper))
+		return vlan;
+	if (vlan == NA_VLAN_NONE)
+		return NA_VLAN_FOREIGN;
+	if (bpf_core_type_exists(struct vlan_dev_priv)) {
+		struct vlan_dev_priv *priv = na_driver_part(upper);
+
+		id = BPF_CORE_READ(priv, vlan_id);
+	}
+	return id == vlan ? NA_VLAN_NONE : NA_VLAN_FOREIGN;
+}
+
 /* True when nothing is stacked on the device: the usual case, decided without a helper call. */
 static __always_inline bool na_has_no_upper(struct net_device *dev)
 {
@@ -100,10 +122,10 @@ static __always_inline bool na_has_no_upper(struct net_device *dev)
 
 __noinline int na_find_address_of(__u64 device, __be32 ip)
 {
-	return na_find_address((void *)device, ip, false);
+	return na_find_address((void *)device, ip, false, NA_ADDRESSES_MAX);
 }
 
-__noinline int na_find_upper_address(__u64 device, __be32 ip, __u32 is_tagged)
+__noinline int na_find_upper_address(__u64 device, __be32 ip, __u32 vlan)
 {
 	struct na_upper_walk walk = na_uppers((void *)device);
 
@@ -113,13 +135,35 @@ __noinline int na_find_upper_address(__u64 device, __be32 ip, __u32 is_tagged)
 
 		if (!upper)
 			break;
-		if (na_is_vlan_device(upper) != !!is_tagged)
+		if (na_vlan_behind(upper, vlan) != NA_VLAN_NONE)
 			continue;
 		found = na_find_address_of((__u64)upper, ip);
 		if (found)
 			return found;
 	}
 	return 0;
+}
+
+/* Two levels up: a VLAN or bridge on a bond, a macvlan on a bridge. */
+__noinline int na_find_stacked_address(__u64 device, __be32 ip, __u32 vlan)
+{
+	struct na_upper_walk walk = na_uppers((void *)device);
+
+	for (int i = 0; i < NA_UPPERS_MAX; i++) {
+		struct net_device *upper = na_next_upper(&walk);
+		__u32 behind;
+		int found;
+
+		if (!upper)
+			break;
+		behind = na_vlan_behind(upper, vlan);
+		if (behind == NA_VLAN_FOREIGN)
+			continue;
+		found = na_find_upper_address((__u64)upper, ip, behind);
+		if (found)
+			return found;
+	}
+	return na_find_upper_address(device, ip, vlan);
 }
 
 __noinline int na_is_upper_mac(__u64 device, __u64 mac)
@@ -132,6 +176,21 @@ __noinline int na_is_upper_mac(__u64 device, __u64 mac)
 		if (!upper)
 			break;
 		if (na_device_mac(upper) == mac)
+			return 1;
+	}
+	return 0;
+}
+
+__noinline int na_is_stacked_mac(__u64 device, __u64 mac)
+{
+	struct na_upper_walk walk = na_uppers((void *)device);
+
+	for (int i = 0; i < NA_UPPERS_MAX; i++) {
+		struct net_device *upper = na_next_upper(&walk);
+
+		if (!upper)
+			break;
+		if (na_device_mac(upper) == mac || na_is_upper_mac((__u64)upper, mac))
 			return 1;
 	}
 	return 0;
@@ -161,15 +220,17 @@ static __always_inline __u64 na_device_address(struct sk_buff *skb)
 
 /*
  * Looks for `ip` among the addresses of the packet's device and of what is stacked on it. A tagged frame is for the
- * VLANs above the device, an untagged one for everything else.
+ * VLAN of its id above the device, an untagged one for everything else.
  */
-static __always_inline int na_find_our_address(struct sk_buff *skb, struct net_device *dev, __be32 ip, bool is_tagged)
+static __always_inline int na_find_our_address(struct sk_buff *skb, struct net_device *dev, __be32 ip, __u32 vlan)
 {
-	int found = is_tagged ? 0 : na_find_address(dev, ip, true);
+	int found = vlan == NA_VLAN_NONE ? na_find_address(dev, ip, true, NA_ADDRESSES_NEAR) : 0;
 
+	if (found == NA_UNKNOWN)
+		found = na_find_address_of(na_device_address(skb), ip);
 	if (found || na_has_no_upper(dev))
 		return found;
-	return na_find_upper_address(na_device_address(skb), ip, is_tagged);
+	return na_find_stacked_address(na_device_address(skb), ip, vlan);
 }
 
 /* True for the MAC of the device or of one stacked on it: our own frame come back, not another station. */
@@ -177,7 +238,7 @@ static __always_inline bool na_is_our_mac(struct sk_buff *skb, struct net_device
 {
 	if (na_device_mac(dev) == mac)
 		return true;
-	return !na_has_no_upper(dev) && na_is_upper_mac(na_device_address(skb), mac);
+	return !na_has_no_upper(dev) && na_is_stacked_mac(na_device_address(skb), mac);
 }
 
 #endif

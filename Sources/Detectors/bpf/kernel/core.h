@@ -65,6 +65,10 @@ struct net_device {
 	unsigned char priv[0]; /* since 6.13; before, the driver's part follows the structure, aligned to 32 */
 };
 
+struct vlan_dev_priv {
+	__u16 vlan_id;
+};
+
 struct netdev_adjacent {
 	struct net_device *dev;
 	struct list_head list;
@@ -163,15 +167,30 @@ struct task_struct {
 #define NA_ETH_P_ARP 0x0806
 #define NA_ETH_P_8021Q 0x8100
 #define NA_ETH_P_IPV6 0x86dd
+#define NA_ETH_P_MPLS_UC 0x8847
+#define NA_ETH_P_MPLS_MC 0x8848
+#define NA_ETH_P_PPP_SES 0x8864
 #define NA_ETH_P_8021AD 0x88a8
 #define NA_ETH_HLEN 14
 #define NA_VLAN_HLEN 4
 #define NA_ARPHRD_ETHER 1
+#define NA_AF_UNSPEC 0
 #define NA_AF_INET 2
 #define NA_AF_PACKET 17
 #define NA_VLAN_NONE 0xffff
+#define NA_VLAN_FOREIGN 0xfffe /* not for the device in question */
+#define NA_NETDEV_ALIGN 32
 #define NA_VLAN_VID_MASK 0x0fff
 #define NA_HEADER_UNSET 0xffff /* skb_mac_header_was_set() */
+
+/* Where the driver's own part of a device begins (netdev_priv()). */
+static __always_inline void *na_driver_part(struct net_device *dev)
+{
+	if (bpf_core_field_exists(dev->priv))
+		return (void *)dev + bpf_core_field_offset(dev->priv);
+	return (void *)dev +
+	       (bpf_core_type_size(struct net_device) + NA_NETDEV_ALIGN - 1) / NA_NETDEV_ALIGN * NA_NETDEV_ALIGN;
+}
 
 static __always_inline bool na_is_vlan(__be16 protocol)
 {

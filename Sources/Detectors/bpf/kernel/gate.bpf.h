@@ -18,9 +18,10 @@
 #include "core.h"
 #include "na_event.h"
 
-#define NA_RING_BYTES (256 * 1024)  /* some 450 events: twice the default burst of a rule */
-#define NA_KEYS_DEFAULT 8192	    /* the daemon sets MaxKeys= before load */
-#define NA_TOKEN_TRIES 4	    /* lost races for a token before the event counts as limited */
+#define NA_RING_BYTES (256 * 1024) /* some 450 events: twice the default burst of a rule */
+#define NA_KEYS_DEFAULT 8192	   /* the daemon sets MaxKeys= before load */
+#define NA_TOKEN_TRIES 4	   /* lost races for a token before the event counts as limited */
+#define NA_OVERFLOW_INTERVAL_NS 1000000000ULL
 #define NA_FORGET_NS 10000000000ULL /* a key is kept this long after its last event, however short its interval */
 
 /* Where an event was seen; kept with its key, because a summary has no packet to ask. */
@@ -66,6 +67,17 @@ struct {
 	__type(value, struct na_rule_totals);
 } totals SEC(".maps");
 
+/*
+ * When each rule last had an entry although the key table was full. Whoever fills the table must not be able to hide
+ * what comes after: one such event a second and rule is emitted, the others are counted as overflow.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NA_RULES_MAX);
+	__type(key, __u32);
+	__type(value, struct na_key_state);
+} overflows SEC(".maps");
+
 /* One token bucket per rule as a single number: the time until which its tokens are spent (GCRA). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -84,9 +96,12 @@ static __always_inline bool na_take_token(__u32 rule, const struct na_rule_setti
 	if (!spent_until)
 		return false;
 	for (int i = 0; i < NA_TOKEN_TRIES; i++) {
-		__u64 old = *(volatile __u64 *)spent_until;
-		__u64 next = (old > now ? old : now) + limits->token_interval_ns;
+		__u64 old = *(volatile __u64 *)spent_until, from = old > now ? old : now, next;
 
+		/* A debt from before a reload, made under a longer window, ends where the new one's would. */
+		if (from - now > limits->burst_window_ns)
+			from = now + limits->burst_window_ns - limits->token_interval_ns;
+		next = from + limits->token_interval_ns;
 		if (next - now > limits->burst_window_ns)
 			return false;
 		if (__sync_val_compare_and_swap(spent_until, old, next) == old)
@@ -173,6 +188,44 @@ static __always_inline void na_fill(void *ctx, struct na_event_head *head, const
 }
 
 /*
+ * Whether an event of a key that is in the table gets an entry. If not, it is counted here and stays with its key; if
+ * so, the caller must have room for it or give `*before` back to state->emitted_ns.
+ */
+static __always_inline bool na_admit(__u32 rule, struct na_rule_totals *total, const struct na_rule_settings *limits,
+				     struct na_key_state *state, __u64 now, __u64 *before)
+{
+	__u64 emitted = *(volatile __u64 *)&state->emitted_ns;
+
+	*before = emitted;
+	/* Another CPU may have emitted after our clock reading: that too is within the interval. */
+	if (emitted && (emitted > now || now - emitted < limits->dedup_interval_ns)) {
+		na_count(total->deduplicated);
+		return false;
+	}
+	if (!na_take_token(rule, limits, now)) {
+		na_count(total->limited);
+		return false;
+	}
+	if (__sync_val_compare_and_swap(&state->emitted_ns, emitted, now) != emitted) {
+		na_count(total->deduplicated);
+		return false;
+	}
+	return true;
+}
+
+/* The same for an event whose key found no room; it leaves no trace but its rule's count. */
+static __always_inline bool na_admit_overflow(__u32 rule, const struct na_rule_settings *limits,
+					      struct na_key_state *state, __u64 now)
+{
+	__u64 emitted = *(volatile __u64 *)&state->emitted_ns;
+
+	if (emitted && (emitted > now || now - emitted < NA_OVERFLOW_INTERVAL_NS))
+		return false;
+	return na_take_token(rule, limits, now) &&
+	       __sync_val_compare_and_swap(&state->emitted_ns, emitted, now) == emitted;
+}
+
+/*
  * Counts one event of `key` and decides about it. Returns zeroed ring memory of `size` bytes with the head filled in,
  * or NULL when the event was counted and that is all. The caller adds what its detector knows and submits.
  */
@@ -181,48 +234,44 @@ static __always_inline void *na_gate(void *ctx, const struct na_key *key, const 
 	__u32 rule = key->rule;
 	struct na_rule_settings *limits = bpf_map_lookup_elem(&settings, &rule);
 	struct na_rule_totals *total = bpf_map_lookup_elem(&totals, &rule);
-	struct na_key_state *state;
+	struct na_key_state *state, *in_table;
 	struct na_event_head *head;
-	__u64 now, emitted;
+	__u64 now, before = 0;
 
 	if (!limits || !total || !limits->enabled)
 		return NULL;
 	na_count(total->seen);
 	now = bpf_ktime_get_boot_ns();
-	state = na_key_state(key, origin, now);
-	if (!state) {
-		na_count(total->overflow);
+	in_table = na_key_state(key, origin, now);
+	state = in_table ? in_table : bpf_map_lookup_elem(&overflows, &rule);
+	if (!state)
 		return NULL;
-	}
-	state->last_ns = now;
-	emitted = *(volatile __u64 *)&state->emitted_ns;
-	/* Another CPU may have emitted after our clock reading: that too is within the interval. */
-	if (emitted && (emitted > now || now - emitted < limits->dedup_interval_ns)) {
-		na_count(total->deduplicated);
-		goto suppressed;
-	}
-	if (!na_take_token(rule, limits, now)) {
-		na_count(total->limited);
-		goto suppressed;
-	}
-	if (__sync_val_compare_and_swap(&state->emitted_ns, emitted, now) != emitted) {
-		na_count(total->deduplicated);
-		goto suppressed;
+	if (!in_table) {
+		if (!na_admit_overflow(rule, limits, state, now)) {
+			na_count(total->overflow);
+			return NULL;
+		}
+		state->first_ns = now;
+	} else {
+		state->last_ns = now;
+		if (!na_admit(rule, total, limits, state, now, &before)) {
+			na_count(state->suppressed);
+			return NULL;
+		}
 	}
 	head = bpf_ringbuf_reserve(&events, size, 0);
 	if (!head) {
-		state->emitted_ns = emitted;
 		na_count(total->lost_ring);
-		goto suppressed;
+		if (in_table) {
+			state->emitted_ns = before;
+			na_count(state->suppressed);
+		}
+		return NULL;
 	}
 	na_count(total->emitted);
 	__builtin_memset(head, 0, size);
 	na_fill(ctx, head, key, origin, state, now);
 	return head;
-
-suppressed:
-	na_count(state->suppressed);
-	return NULL;
 }
 
 /* When a key wants attention: its interval ends, or it has been idle long enough to be forgotten. */

@@ -184,6 +184,9 @@ __noinline int gso_parse(__u64 address, __u32 is_tunnel, struct gso_packet *pack
 		packet->ip_version = first == 6 ? 6 : 4;
 	else if (protocol == bpf_htons(NA_ETH_P_IPV6))
 		packet->ip_version = first == 4 ? 4 : 6;
+	else if (protocol == bpf_htons(NA_ETH_P_MPLS_UC) || protocol == bpf_htons(NA_ETH_P_MPLS_MC) ||
+		 protocol == bpf_htons(NA_ETH_P_PPP_SES))
+		packet->ip_version = GSO_IP_VERSION_HIDDEN;
 	if (packet->ip_version == 4 && first == 4)
 		gso_take_ipv4(&ip, packet);
 	else if (packet->ip_version == 6)

@@ -6,7 +6,6 @@
 #include "core.h"
 #include "tun_gso_event.h"
 
-#define NETDEV_ALIGN 32
 #define IFF_TUN 0x0001
 #define IFF_VNET_HDR 0x4000
 
@@ -91,17 +90,12 @@ static __always_inline void read_member(void *to, __u32 size, void *structure, _
 		bpf_probe_read_kernel(to, size, structure + offset - 1);
 }
 
-/* IFF_* of a TUN/TAP, or 0. The driver's part follows the device structure. */
+/* IFF_* of a TUN/TAP, or 0. */
 static __always_inline __u32 tun_flags_of_device(struct net_device *dev)
 {
 	__u32 flags = 0;
-	void *tun;
+	void *tun = na_driver_part(dev);
 
-	if (bpf_core_field_exists(dev->priv))
-		tun = (void *)dev + bpf_core_field_offset(dev->priv);
-	else
-		tun = (void *)dev +
-		      (bpf_core_type_size(struct net_device) + NETDEV_ALIGN - 1) / NETDEV_ALIGN * NETDEV_ALIGN;
 	read_member(&flags, sizeof(flags), tun, MEMBER_OFFSET(struct tun_struct, flags, GSO_MEMBER_TUN_FLAGS));
 	return flags;
 }
