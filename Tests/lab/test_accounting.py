@@ -80,12 +80,15 @@ def test_a_full_key_table_does_not_hide_an_attack(start, queues, namespace):
 def test_a_reload_ends_the_debt_of_longer_limits(start, queues, namespace):
     configuration = "[Limits]\nDedupIntervalSec=0\nRateLimitIntervalSec=%s\nRateLimitBurst=%d\n"
     daemon = start(configuration % ("1h", 1))
-    first, second = unique_frames(2)
-    queues[0].write(b"", first)
+    frames = list(unique_frames(20))
+    queues[0].write(b"", frames[0])
     daemon.records.wait(RULE="arp-bad-sender-ip", NETNS=namespace.inode)
     daemon.configuration.write_text(configuration % ("1s", 100))
     daemon.reload()
-    queues[0].write(b"", second)
+    for frame in frames[1:]:
+        # The new limits give one entry back in 10 ms.
+        time.sleep(0.02)
+        queues[0].write(b"", frame)
     daemon.records.wait(2, RULE="arp-bad-sender-ip", NETNS=namespace.inode)
 
 
