@@ -13,6 +13,7 @@
 enum skb_drop_reason {
 	SKB_DROP_REASON_NOT_SPECIFIED,
 	SKB_DROP_REASON_DEV_HDR,
+	SKB_DROP_REASON_SKB_BAD_GSO,
 };
 
 /* Where a packet was judged, and what is known of it there. */
@@ -253,6 +254,13 @@ static __always_inline bool is_device_header(__u32 reason)
 	       reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_DEV_HDR);
 }
 
+/* Newer kernels (6.12.117 among them) check an owner's GSO metadata before the packet reaches net_dev_queue. */
+static __always_inline bool is_bad_gso(__u32 reason)
+{
+	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_SKB_BAD_GSO) &&
+	       reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_SKB_BAD_GSO);
+}
+
 /* True for the drop of a packet whose virtio header was refused: by the reason, where the kernel gives one. */
 static __always_inline bool is_header_refusal(__u32 reason)
 {
@@ -334,6 +342,8 @@ int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location, unsigned int rea
 	/* Ordinary drops have a device, no GSO size, and another reason. */
 	if (!has_size && skb->dev && !is_device_header(reason))
 		return 0;
+	if (has_size && is_bad_gso(reason))
+		return segmentation_refused(ctx, skb, (__u64)location, reason);
 	switch (drop_site((__u64)location)) {
 	case DROP_SITE_TUN_WRITE:
 		return skb->dev ? 0 : tun_header_rejected(ctx, skb, (__u64)location, reason);
