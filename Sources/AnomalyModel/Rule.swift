@@ -92,6 +92,8 @@ public struct Rule: Sendable {
     public let summary: String
     /// The one number of the rule that can be configured, if there is one.
     public let threshold: RuleThreshold?
+    /// Takes the place of `[Limits] DedupIntervalSec=` unless the configuration names an interval for the rule.
+    public let defaultDedupIntervalNanoseconds: UInt64?
 
     /// Describes one rule.
     public init(
@@ -101,7 +103,8 @@ public struct Rule: Sendable {
         priority: Priority,
         isEnabledByDefault: Bool = true,
         summary: String,
-        threshold: RuleThreshold? = nil
+        threshold: RuleThreshold? = nil,
+        defaultDedupIntervalNanoseconds: UInt64? = nil
     ) {
         self.name = RuleName(name)
         self.detector = detector
@@ -110,5 +113,6 @@ public struct Rule: Sendable {
         self.isEnabledByDefault = isEnabledByDefault
         self.summary = summary
         self.threshold = threshold
+        self.defaultDedupIntervalNanoseconds = defaultDedupIntervalNanoseconds
     }
 }

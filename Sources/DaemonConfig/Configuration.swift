@@ -18,6 +18,8 @@ public struct Limits: Sendable, Equatable {
     public internal(set) var rateLimitBurst: UInt32 = 200
     /// Keys that each detector remembers.
     public internal(set) var maxKeys: UInt32 = 8192
+    /// Entries of 32 bytes in which the rules about repetition of each detector remember what they saw.
+    public internal(set) var maxMemory: UInt32 = 16384
 }
 
 /// All that is configured of one rule.

@@ -14,6 +14,7 @@ struct Draft {
         init(_ rule: Rule) {
             isEnabled = rule.isEnabledByDefault
             threshold = rule.threshold?.defaultValue
+            dedupIntervalNanoseconds = rule.defaultDedupIntervalNanoseconds
         }
     }
 

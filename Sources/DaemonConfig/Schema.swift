@@ -49,6 +49,8 @@ struct Schema {
     private static let rateLimitBurst: ClosedRange<UInt32> = 1...100_000
     /// Kernel memory for all keys is taken at the start: more than a million is a slip of the finger.
     private static let maxKeys: ClosedRange<UInt32> = 16...1_048_576
+    /// 32 KiB for a host with a few neighbours to 32 MiB of kernel memory for each detector.
+    private static let maxMemory: ClosedRange<UInt32> = 1024...1_048_576
 
     let settings: [Setting]
     private let rules: [Rule]
@@ -66,6 +68,7 @@ struct Schema {
                 \.limits.rateLimitIntervalNanoseconds),
             Setting("Limits", "RateLimitBurst", .count(Self.rateLimitBurst), \.limits.rateLimitBurst),
             Setting("Limits", "MaxKeys", .count(Self.maxKeys), \.limits.maxKeys),
+            Setting("Limits", "MaxMemory", .count(Self.maxMemory), \.limits.maxMemory),
         ]
         for (name, detector) in Self.detectorSections {
             settings.append(Setting(name, "Enabled", .boolean, \.isEnabled[detector]))

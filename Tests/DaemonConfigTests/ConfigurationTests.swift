@@ -10,7 +10,7 @@ import Testing
         #expect(defaults.limits.dedupIntervalNanoseconds == 60 * second)
         #expect(defaults.limits.rateLimitIntervalNanoseconds == 10 * second)
         #expect(defaults.limits.rateLimitBurst == 200)
-        #expect(defaults.limits.maxKeys == 8192)
+        #expect(defaults.limits.maxKeys == 8192 && defaults.limits.maxMemory == 16384)
         #expect(defaults.enabledDetectors == [DetectorName("arp"), DetectorName("tun-gso")])
         #expect(defaults.rules.count == sampleRules.count)
         #expect(defaults.rules.filter(\.value.isEnabled).count == 3)
@@ -32,6 +32,7 @@ import Testing
             RateLimitIntervalSec=1h
             RateLimitBurst=100000
             MaxKeys=16
+            MaxMemory=1048576
             [ARP]
             Enabled=off
             [Rule gso-tiny-size]
@@ -47,7 +48,7 @@ import Testing
         #expect(all.limits.dedupIntervalNanoseconds == 0)
         #expect(all.limits.rateLimitIntervalNanoseconds == 3600 * second)
         #expect(all.limits.rateLimitBurst == 100_000)
-        #expect(all.limits.maxKeys == 16)
+        #expect(all.limits.maxKeys == 16 && all.limits.maxMemory == 1_048_576)
         #expect(all.enabledDetectors == [DetectorName("tun-gso")])
         let tiny = try settings(of: "gso-tiny-size", in: all)
         #expect(tiny.isEnabled && tiny.priorityOverride == .error && tiny.threshold == 1500)
@@ -67,6 +68,19 @@ import Testing
         let own = try settings(of: "arp-malformed", in: mixed)
         #expect(own.rateLimitBurst == 5 && own.dedupIntervalNanoseconds == 9 * second)
         #expect(try settings(of: "arp-address-conflict", in: mixed).rateLimitBurst == 7)
+    }
+
+    @Test func aRulesOwnIntervalComesBeforeTheLimitsAndAfterItsSection() throws {
+        let rule = Rule(
+            "arp-slow", detector: DetectorName("arp"), messageID: "", priority: .notice, summary: "",
+            defaultDedupIntervalNanoseconds: 600 * second)
+        func interval(_ text: String) throws -> UInt64? {
+            let source = ConfigurationSource(path: "1.conf", bytes: Array(text.utf8))
+            return try Configuration(sources: [source], rules: [rule]).rules[rule.name]?.dedupIntervalNanoseconds
+        }
+        #expect(try interval("[Limits]\nDedupIntervalSec=5") == 600 * second)
+        #expect(try interval("[Limits]\nDedupIntervalSec=5\n[Rule arp-slow]\nDedupIntervalSec=7") == 7 * second)
+        #expect(try Configuration(sources: [], rules: [rule]).dump.contains("# default\nDedupIntervalSec=10min\n"))
     }
 
     @Test func aRuleRunsIfItAndItsDetectorAreEnabled() throws {

@@ -30,6 +30,8 @@ import Testing
                 RateLimitBurst=200
                 # default
                 MaxKeys=8192
+                # default
+                MaxMemory=16384
 
                 [ARP]
                 # default
@@ -82,6 +84,7 @@ import Testing
         let defaults = try configuration()
         let others = [
             "[Daemon]\nBackend=libbpf", "[Daemon]\nAccountingIntervalSec=1", "[Limits]\nMaxKeys=99",
+            "[Limits]\nMaxMemory=2000",
             "[TunGSO]\nEnabled=no", "[Rule arp-malformed]\nPriority=warning",
         ]
         for other in others {

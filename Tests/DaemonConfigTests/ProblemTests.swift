@@ -56,6 +56,10 @@ import Testing
             "1.conf:2:16: error: RateLimitBurst: expected a whole number from 1 to 100000, found '4294967296'"
         ),
         (
+            "[Limits]\nMaxMemory=1023",
+            "1.conf:2:11: error: MaxMemory: expected a whole number from 1024 to 1048576, found '1023'"
+        ),
+        (
             "[Rule gso-tiny-size]\nMinSegmentBytes=7",
             "1.conf:2:17: error: MinSegmentBytes: expected a whole number from 8 to 1500, found '7'"
         ),
