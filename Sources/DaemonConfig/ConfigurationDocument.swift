@@ -1,24 +1,22 @@
-/// One line of a configuration file that is neither blank nor a comment.
-struct Statement: Equatable {
-    enum Content: Equatable {
+/// One statement of a configuration file: a line, with the lines that continue it, that is no blank and no comment.
+struct Statement {
+    enum Content {
         /// `[Name]` or `[Name argument]`.
         case section(name: String, argument: String?)
         /// `Key=value`; the value may be empty.
-        case assignment(key: String, value: String, valueColumn: Int)
+        case assignment(key: String, value: String, places: Places)
         /// A line beginning with `[` that is not a section header: what follows belongs to no known section.
         case malformedSection(Complaint)
         /// Any other line that cannot be read.
         case malformedLine(Complaint)
     }
 
-    /// From 1.
-    let line: Int
-    /// In bytes, from 1: where the statement begins, or where it is broken.
-    let column: Int
+    /// Where the statement begins, or where it is broken.
+    let place: Place
     let content: Content
 }
 
-/// A configuration file as a sequence of statements with their positions: syntax only, no meaning.
+/// A configuration file as a sequence of statements with their places: syntax only, no meaning.
 ///
 /// Lines are read when they are asked for, so memory does not grow with the number of bad ones.
 struct ConfigurationDocument: Sequence, IteratorProtocol {
@@ -29,19 +27,40 @@ struct ConfigurationDocument: Sequence, IteratorProtocol {
 
     mutating func next() -> Statement? {
         while !rest.isEmpty {
-            let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
-            var text = rest[..<end]
-            rest = rest[end...].dropFirst()
-            line += 1
-            if text.last == UInt8(ascii: "\r") { text.removeLast() }
-            if let statement = statement(in: text) { return statement }
+            var text = nextLine()
+            var places = Places(line: line)
+            if !isComment(text), text.last == continuation { join(&text, &places) }
+            if let statement = statement(in: text, at: places) { return statement }
         }
         return nil
     }
 
-    private func statement(in text: ArraySlice<UInt8>) -> Statement? {
+    private mutating func nextLine() -> ArraySlice<UInt8> {
+        let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
+        var text = rest[..<end]
+        rest = rest[end...].dropFirst()
+        line += 1
+        if text.last == UInt8(ascii: "\r") { text.removeLast() }
+        return text
+    }
+
+    /// Adds the lines that continue one, each backslash a blank; comments between them do not count.
+    private mutating func join(_ text: inout ArraySlice<UInt8>, _ places: inout Places) {
+        var joined = Array(text)
+        while joined.last == continuation, !rest.isEmpty {
+            let next = nextLine()
+            if isComment(next) { continue }
+            joined[joined.endIndex - 1] = UInt8(ascii: " ")
+            places.add(line: line, at: joined.count)
+            joined += next
+        }
+        if joined.last == continuation { joined.removeLast() }
+        text = joined[...]
+    }
+
+    private func statement(in text: ArraySlice<UInt8>, at places: Places) -> Statement? {
         func at(_ index: Int, _ content: Statement.Content) -> Statement {
-            Statement(line: line, column: index - text.startIndex + 1, content: content)
+            Statement(place: places.place(at: index - text.startIndex), content: content)
         }
         if let (index, complaint) = firstBadByte(in: text) { return at(index, .malformedLine(complaint)) }
         let body = trimmed(text)
@@ -64,9 +83,8 @@ struct ConfigurationDocument: Sequence, IteratorProtocol {
         let key = trimmed(body[..<sign])
         let value = trimmed(body[(sign + 1)...])
         if key.isEmpty { return at(body.startIndex, .malformedLine(Complaint("expected a key before '='"))) }
-        let valueColumn = value.startIndex - text.startIndex + 1
-        return at(
-            body.startIndex, .assignment(key: string(key), value: string(value), valueColumn: valueColumn))
+        let valuePlaces = places.dropFirst(value.startIndex - text.startIndex)
+        return at(body.startIndex, .assignment(key: string(key), value: string(value), places: valuePlaces))
     }
 
     private func section(_ header: ArraySlice<UInt8>) -> Statement.Content {
@@ -75,6 +93,14 @@ struct ConfigurationDocument: Sequence, IteratorProtocol {
         let argument = trimmed(header[name.endIndex...])
         return .section(name: string(name), argument: argument.isEmpty ? nil : string(argument))
     }
+}
+
+/// As the last byte of a line.
+private let continuation = UInt8(ascii: "\\")
+
+private func isComment(_ line: ArraySlice<UInt8>) -> Bool {
+    let first = trimmed(line).first
+    return first == UInt8(ascii: "#") || first == UInt8(ascii: ";")
 }
 
 private func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }

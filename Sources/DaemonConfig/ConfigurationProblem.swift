@@ -30,18 +30,23 @@ public struct ConfigurationErrors: Error, Sendable, Equatable, CustomStringConve
         (problems.map(\.description) + (omitted > 0 ? ["and \(omitted) more"] : [])).joined(separator: "\n")
     }
 
-    mutating func report(_ text: String, file: String, line: Int = 1, column: Int = 1) {
+    mutating func report(_ text: String, file: String, at place: Place = Place(line: 1, column: 1)) {
         guard problems.count < Self.maximumListed else {
             omitted += 1
             return
         }
-        problems.append(ConfigurationProblem(file: file, line: line, column: column, text: text))
+        problems.append(ConfigurationProblem(file: file, line: place.line, column: place.column, text: text))
     }
 }
 
 /// What is wrong, for a caller that knows where.
 struct Complaint: Error, Equatable {
     let text: String
+    /// In bytes from the start of the value it is about.
+    let offset: Int
 
-    init(_ text: String) { self.text = text }
+    init(_ text: String, offset: Int = 0) {
+        self.text = text
+        self.offset = offset
+    }
 }

@@ -7,11 +7,15 @@ struct Interpreter {
     /// A value that is in force and where it was written.
     struct Assignment {
         let change: Setting.Change
-        let origin: String
+        let file: String
+        let place: Place
+
+        /// As ``EffectiveSetting/origin`` has it.
+        var origin: String { "\(safeText(file.utf8)):\(place.line)" }
     }
 
     /// Where the lines of a file belong.
-    private enum Place {
+    private enum Context {
         case beforeFirstSection
         /// Its header has been reported; its keys are not judged.
         case unknownSection
@@ -29,7 +33,7 @@ struct Interpreter {
     }
 
     mutating func read(_ source: ConfigurationSource) {
-        var place = Place.beforeFirstSection
+        var context = Context.beforeFirstSection
         var firstLines: [Int: Int] = [:]
         for statement in ConfigurationDocument(source.bytes) {
             do throws(Complaint) {
@@ -37,29 +41,28 @@ struct Interpreter {
                 case .malformedLine(let complaint):
                     throw complaint
                 case .malformedSection(let complaint):
-                    place = .unknownSection
+                    context = .unknownSection
                     throw complaint
                 case .section(let name, let argument):
-                    place = .unknownSection
-                    place = .section(try schema.section(name, argument: argument))
-                case .assignment(let key, let value, let valueColumn):
-                    guard let index = try setting(key, in: place) else { continue }
+                    context = .unknownSection
+                    context = .section(try schema.section(name, argument: argument))
+                case .assignment(let key, let value, let places):
+                    guard let index = try setting(key, in: context) else { continue }
                     if let first = firstLines[index] {
                         let section = schema.settings[index].section
                         throw Complaint("\(quoted(key)) in [\(section)] is already set on line \(first)")
                     }
-                    firstLines[index] = statement.line
-                    let position = (line: statement.line, column: valueColumn)
-                    assign(value, to: index, at: position, in: source.path)
+                    firstLines[index] = statement.place.line
+                    assign(value, to: index, at: places, in: source.path)
                 }
             } catch {
-                errors.report(error.text, file: source.path, line: statement.line, column: statement.column)
+                errors.report(error.text, file: source.path, at: statement.place)
             }
         }
     }
 
-    private func setting(_ key: String, in place: Place) throws(Complaint) -> Int? {
-        switch place {
+    private func setting(_ key: String, in context: Context) throws(Complaint) -> Int? {
+        switch context {
         case .beforeFirstSection: throw Complaint("key \(quoted(key)) stands before the first [Section]")
         case .unknownSection: nil
         case .section(let section): try schema.setting(key, in: section)
@@ -67,9 +70,7 @@ struct Interpreter {
     }
 
     /// An empty value takes back what earlier files have set, as in systemd's own files.
-    private mutating func assign(
-        _ value: String, to index: Int, at position: (line: Int, column: Int), in file: String
-    ) {
+    private mutating func assign(_ value: String, to index: Int, at places: Places, in file: String) {
         if value.isEmpty {
             assignments[index] = nil
             return
@@ -77,9 +78,9 @@ struct Interpreter {
         let setting = schema.settings[index]
         do throws(Complaint) {
             let change = try setting.parse(value)
-            assignments[index] = Assignment(change: change, origin: "\(safeText(file.utf8)):\(position.line)")
+            assignments[index] = Assignment(change: change, file: file, place: places.place(at: 0))
         } catch {
-            errors.report("\(setting.key): \(error.text)", file: file, line: position.line, column: position.column)
+            errors.report("\(setting.key): \(error.text)", file: file, at: places.place(at: error.offset))
         }
     }
 }

@@ -108,6 +108,19 @@ import Testing
     }
 
     @Test(arguments: [
+        "DedupIntervalSec=1min \\\n30s", "DedupIntervalSec=1min \\\r\n  30s\r\n", "DedupIntervalSec=\\\n1min\\\n30s\\",
+        "DedupIntervalSec=1min\\\n# not this \\\n ; nor this\n30s",
+        "DedupIntervalSec\\\n=\\\n90\\\n\nRateLimitBurst=200",
+    ])
+    func aBackslashAtItsEndContinuesALine(text: String) throws {
+        #expect(try configuration("[Limits]\n" + text).limits.dedupIntervalNanoseconds == 90 * second)
+    }
+
+    @Test func aCommentIsNeverContinued() throws {
+        #expect(try configuration("[Limits]\n# one \\\nMaxKeys=99").limits.maxKeys == 99)
+    }
+
+    @Test(arguments: [
         ("yes", true), ("true", true), ("on", true), ("1", true), ("Yes", true),
         ("no", false), ("false", false), ("off", false), ("0", false), ("OFF", false),
     ])

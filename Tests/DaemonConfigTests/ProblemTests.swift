@@ -11,6 +11,24 @@ import Testing
         ("[Limits]\nMaxKeys 5", "1.conf:2:1: error: expected 'Key=value' or '[Section]', found 'MaxKeys 5'"),
         ("[Limits]\n =5", "1.conf:2:2: error: expected a key before '='"),
         ("[Limits]\nMaxKeys=5\u{0}", "1.conf:2:10: error: unexpected NUL byte"),
+        // Statements of several lines.
+        (
+            "[Limits]\nMaxKeys=\\\n# no\n  x",
+            "1.conf:4:3: error: MaxKeys: expected a whole number from 16 to 1048576, found 'x'"
+        ),
+        ("[Limits]\nMaxKeys=16\\\n\u{0}", "1.conf:3:1: error: unexpected NUL byte"),
+        (
+            "[Limits]\nMaxKeys=16\nMax\\\nKeys=5",
+            "1.conf:3:1: error: unknown key 'Max Keys' in [Limits], did you mean 'MaxKeys'?"
+        ),
+        (
+            "[Limits]\nMaxKeys=16\\ ",
+            "1.conf:2:9: error: MaxKeys: expected a whole number from 16 to 1048576, found '16\\\\'"
+        ),
+        (
+            "[Limits]\nMaxKeys=\\\n\\\n16\nMaxKeys=17",
+            "1.conf:5:1: error: 'MaxKeys' in [Limits] is already set on line 2"
+        ),
         // Names.
         ("MaxKeys=16", "1.conf:1:1: error: key 'MaxKeys' stands before the first [Section]"),
         ("[Limit]", "1.conf:1:1: error: unknown section 'Limit', did you mean 'Limits'?"),

@@ -15,7 +15,8 @@ private struct SeededGenerator: RandomNumberGenerator {
     /// Pieces that get past the first check, so that all the later ones are reached.
     private static let pieces: [[UInt8]] =
         [
-            "[Limits]\n", "[Daemon]\n", "[ARP]\n", "[Rule gso-tiny-size]\n", "[Rule ", "]", "\n", "\r\n", "=", " ", "#",
+            "[Limits]\n", "[Daemon]\n", "[ARP]\n", "[Rule gso-tiny-size]\n", "[Rule ", "]", "\n", "\r\n", "\\\n", "=",
+            " ", "#",
             "MaxKeys", "DedupIntervalSec", "Priority", "MinSegmentBytes", "Enabled", "Backend=", "16", "1.5", "min",
             "s",
             "us", "-", "auto", "yes", "warning", "\u{0}", "\u{e9}", "18446744073709551616",
