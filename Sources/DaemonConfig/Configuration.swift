@@ -36,6 +36,12 @@ public struct RuleSettings: Sendable, Equatable {
     public let rateLimitBurst: UInt32
     /// The number of the rule's `RuleThreshold`; nil if the rule has none.
     public let threshold: UInt32?
+    /// Interfaces that the rule does not judge, besides ``Trust/ignoreInterfaces``.
+    public let ignoreInterfaces: [InterfaceGlob]
+    /// Stations that the rule does not judge; empty for rules that are not about ARP.
+    public let ignoreMACs: [MACPrefix]
+    /// Addresses whose claims the rule does not judge; empty for rules that are not about ARP.
+    public let ignoreAddresses: [IPv4Prefix]
 }
 
 /// A complete, checked configuration: every setting has a value.
@@ -49,6 +55,8 @@ public struct Configuration: Sendable {
     public let accountingIntervalNanoseconds: UInt64
     /// `[Limits]`.
     public let limits: Limits
+    /// `[Trust]`.
+    public let trust: Trust
     /// Detectors, of those that have rules, whose section does not switch them off.
     public let enabledDetectors: Set<DetectorName>
     /// Every rule that was given.
@@ -95,9 +103,12 @@ public struct Configuration: Sendable {
 
         var draft = schema.defaults
         for assignment in interpreter.assignments.values { assignment.change(&draft) }
+        interpreter.judgeTotals(of: draft)
+        guard interpreter.errors.problems.isEmpty else { throw interpreter.errors }
         backend = draft.backend
         accountingIntervalNanoseconds = draft.accountingIntervalNanoseconds
         limits = draft.limits
+        trust = draft.trust
         let enabledDetectors = Set(rules.map(\.detector).filter { draft.isEnabled[$0] ?? true })
         self.enabledDetectors = enabledDetectors
         var settingsByRule: [RuleName: RuleSettings] = [:]
@@ -117,7 +128,7 @@ public struct Configuration: Sendable {
 extension Configuration: Equatable {
     /// Whether both say the same, wherever it is written.
     public static func == (left: Configuration, right: Configuration) -> Bool {
-        left.backend == right.backend && left.limits == right.limits
+        left.backend == right.backend && left.limits == right.limits && left.trust == right.trust
             && left.accountingIntervalNanoseconds == right.accountingIntervalNanoseconds
             && left.enabledDetectors == right.enabledDetectors && left.rules == right.rules
     }
@@ -131,5 +142,8 @@ extension RuleSettings {
         rateLimitIntervalNanoseconds = section.rateLimitIntervalNanoseconds ?? limits.rateLimitIntervalNanoseconds
         rateLimitBurst = section.rateLimitBurst ?? limits.rateLimitBurst
         threshold = section.threshold
+        ignoreInterfaces = section.ignoreInterfaces
+        ignoreMACs = section.ignoreMACs
+        ignoreAddresses = section.ignoreAddresses
     }
 }

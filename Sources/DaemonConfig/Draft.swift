@@ -10,6 +10,9 @@ struct Draft {
         var dedupIntervalNanoseconds: UInt64?
         var rateLimitIntervalNanoseconds: UInt64?
         var rateLimitBurst: UInt32?
+        var ignoreInterfaces: [InterfaceGlob] = []
+        var ignoreMACs: [MACPrefix] = []
+        var ignoreAddresses: [IPv4Prefix] = []
 
         init(_ rule: Rule) {
             isEnabled = rule.isEnabledByDefault
@@ -21,6 +24,7 @@ struct Draft {
     var backend = Backend.auto
     var accountingIntervalNanoseconds = TimeSpan.hour
     var limits = Limits()
+    var trust = Trust()
     /// Every detector that has a section.
     var isEnabled: [DetectorName: Bool]
     /// In the order of the schema's rules.

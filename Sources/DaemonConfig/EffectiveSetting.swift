@@ -30,7 +30,8 @@ extension Configuration {
     /// - Parameter other: A configuration of the same rules.
     /// - Returns: One line for each setting whose value differs; empty if both say the same.
     public func changes(to other: Configuration) -> [String] {
-        func shown(_ value: String) -> String { value.isEmpty ? "not set" : value }
+        // A list may have thousands of entries; the lines stand in one journal field.
+        func shown(_ value: String) -> String { value.isEmpty ? "not set" : shortened(value, to: 200) }
         return zip(settings, other.settings).compactMap { old, new in
             old.value == new.value
                 ? nil : "[\(old.section)] \(old.key): \(shown(old.value)) -> \(shown(new.value))"

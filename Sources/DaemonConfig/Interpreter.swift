@@ -7,6 +7,8 @@ struct Interpreter {
     /// A value that is in force and where it was written.
     struct Assignment {
         let change: Setting.Change
+        /// Counts all assignments.
+        let number: Int
         let file: String
         let place: Place
 
@@ -26,6 +28,7 @@ struct Interpreter {
     /// By index in the schema's settings; absent for a default.
     private(set) var assignments: [Int: Assignment] = [:]
     private(set) var errors: ConfigurationErrors
+    private var assignmentCount = 0
 
     init(schema: Schema, errors: ConfigurationErrors) {
         self.schema = schema
@@ -78,9 +81,22 @@ struct Interpreter {
         let setting = schema.settings[index]
         do throws(Complaint) {
             let change = try setting.parse(value)
-            assignments[index] = Assignment(change: change, file: file, place: places.place(at: 0))
+            assignmentCount += 1
+            assignments[index] = Assignment(
+                change: change, number: assignmentCount, file: file, place: places.place(at: 0))
         } catch {
             errors.report("\(setting.key): \(error.text)", file: file, at: places.place(at: error.offset))
+        }
+    }
+    /// Reports lists that are too long together at the last of them: without it, they might do.
+    mutating func judgeTotals(of draft: Draft) {
+        for total in draft.totals where total.count > total.maximum {
+            let lists = assignments.filter { total.keys.contains(schema.settings[$0.key].key) }
+            guard let last = lists.max(by: { $0.value.number < $1.value.number }) else { continue }
+            errors.report(
+                "\(schema.settings[last.key].key): expected at most \(total.maximum) different \(total.things) in "
+                    + "all \(total.keys.map { "\($0)=" }.joined(separator: " and ")) together, found \(total.count)",
+                file: last.value.file, at: last.value.place)
         }
     }
 }

@@ -35,9 +35,12 @@ struct Setting {
 
 /// All sections and keys there are, in the order in which they are listed.
 struct Schema {
+    /// The detector whose rules have a sender's addresses to go by.
+    private static let arp = DetectorName("arp")
+
     /// Sections with a detector's switch.
     private static let detectorSections: [(name: String, detector: DetectorName)] = [
-        ("ARP", DetectorName("arp")),
+        ("ARP", arp),
         ("TunGSO", DetectorName("tun-gso")),
     ]
 
@@ -70,6 +73,7 @@ struct Schema {
             Setting("Limits", "MaxKeys", .count(Self.maxKeys), \.limits.maxKeys),
             Setting("Limits", "MaxMemory", .count(Self.maxMemory), \.limits.maxMemory),
         ]
+        settings += Self.trustSettings
         for (name, detector) in Self.detectorSections {
             settings.append(Setting(name, "Enabled", .boolean, \.isEnabled[detector]))
         }
@@ -84,6 +88,16 @@ struct Schema {
             rules: rules.map { Draft.RuleSection($0) })
     }
 
+    private static var trustSettings: [Setting] {
+        [
+            Setting("Trust", "VirtualMACs", .macPrefixes, \.trust.virtualMACs),
+            Setting("Trust", "KnownBindings", .knownBindings, \.trust.knownBindings),
+            Setting("Trust", "ServiceAddresses", .ipv4Prefixes, \.trust.serviceAddresses),
+            Setting("Trust", "WatchInterfaces", .interfaceGlobs, \.trust.watchInterfaces),
+            Setting("Trust", "IgnoreInterfaces", .interfaceGlobs, \.trust.ignoreInterfaces),
+        ]
+    }
+
     private static func settings(of rule: Rule, at index: Int) -> [Setting] {
         let section = "Rule \(rule.name)"
         var settings = [
@@ -95,7 +109,14 @@ struct Schema {
                 section, "RateLimitIntervalSec", .timeSpan(rateLimitInterval),
                 \.rules[index].rateLimitIntervalNanoseconds),
             Setting(section, "RateLimitBurst", .count(rateLimitBurst), \.rules[index].rateLimitBurst),
+            Setting(section, "IgnoreInterfaces", .interfaceGlobs, \.rules[index].ignoreInterfaces),
         ]
+        if rule.detector == arp {
+            settings += [
+                Setting(section, "IgnoreMACs", .macPrefixes, \.rules[index].ignoreMACs),
+                Setting(section, "IgnoreAddresses", .ipv4Prefixes, \.rules[index].ignoreAddresses),
+            ]
+        }
         if let threshold = rule.threshold {
             settings.append(Setting(section, threshold.key, .count(threshold.range), \.rules[index].threshold))
         }
@@ -104,7 +125,7 @@ struct Schema {
 
     /// The section that a header names, as ``Setting/section`` spells it.
     func section(_ name: String, argument: String?) throws(Complaint) -> String {
-        let plain = ["Daemon", "Limits"] + Self.detectorSections.map(\.name)
+        let plain = ["Daemon", "Limits", "Trust"] + Self.detectorSections.map(\.name)
         switch (name, argument) {
         case ("Rule", let rule?):
             if rules.contains(where: { $0.name.text == rule }) { return "Rule \(rule)" }
@@ -127,15 +148,19 @@ struct Schema {
         if let index = settings.firstIndex(where: { $0.key == key && $0.section == section }) { return index }
         let problem = "unknown key \(quoted(key)) in [\(section)]"
         let homes = settings.filter { $0.key == key }.map(\.section)
-        if !homes.isEmpty { throw Complaint("\(problem), known in " + Self.joined(homes)) }
+        if !homes.isEmpty { throw Complaint("\(problem), known in " + joined(homes)) }
         let keys = settings.filter { $0.section == section }.map(\.key)
         throw Complaint(problem + suggestion(for: key, among: keys))
     }
 
-    /// Sections as they may stand in a sentence; that every rule has is said once.
-    private static func joined(_ sections: [String]) -> String {
-        let rules = sections.filter { $0.hasPrefix("Rule ") }
-        let others = sections.filter { !$0.hasPrefix("Rule ") }
-        return (others + (rules.count > 1 ? ["Rule <name>"] : rules)).map { "[\($0)]" }.joined(separator: ", ")
+    /// Sections as they may stand in a sentence; what every rule has, or every ARP rule, is said once.
+    private func joined(_ sections: [String]) -> String {
+        var names = sections
+        for (detector, common) in [(nil, "Rule <name>"), (Self.arp, "Rule arp-<name>")] {
+            let family = rules.filter { detector == nil || $0.detector == detector }.map { "Rule \($0.name)" }
+            guard family.count > 1, Set(names).isSuperset(of: family) else { continue }
+            names = names.filter { !family.contains($0) } + [common]
+        }
+        return names.map { "[\($0)]" }.joined(separator: ", ")
     }
 }

@@ -37,8 +37,11 @@ func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
 /// A piece of a file as it may stand in a message: in quotes, short, without control characters.
 func quoted(_ text: String) -> String {
     // A terminal line; the column says where to look for the rest.
-    let maximumLength = 60
+    "'\(shortened(text, to: 60))'"
+}
+
+/// The beginning of a text without control characters, and dots if there is more.
+func shortened(_ text: String, to maximumLength: Int) -> String {
     let shown = text.unicodeScalars.prefix(maximumLength)
-    let isCut = shown.endIndex < text.unicodeScalars.endIndex
-    return "'\(safeText(String(shown).utf8))\(isCut ? "..." : "")'"
+    return safeText(String(shown).utf8) + (shown.endIndex < text.unicodeScalars.endIndex ? "..." : "")
 }

@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func theDumpReadsBackAsTheSameConfiguration() throws {
-        for original in [try configuration(), try configuration(text), try configuration("[ARP]\nEnabled=no")] {
+        for original in [try configuration(), try configuration(text), try configuration(trustText)] {
             let copy = try configuration(original.dump)
             #expect(copy == original)
             #expect(copy.changes(to: original).isEmpty)
@@ -85,12 +85,19 @@ import Testing
         let others = [
             "[Daemon]\nBackend=libbpf", "[Daemon]\nAccountingIntervalSec=1", "[Limits]\nMaxKeys=99",
             "[Limits]\nMaxMemory=2000",
+            "[Trust]\nWatchInterfaces=eth*", "[Rule arp-trace]\nIgnoreMACs=02:*",
             "[TunGSO]\nEnabled=no", "[Rule arp-malformed]\nPriority=warning",
         ]
         for other in others {
             #expect(try configuration(other) != defaults, "\(other)")
         }
         #expect(try configuration("[Limits]\nMaxKeys=8192") == defaults)
+    }
+
+    @Test func longListsAreShortenedInChanges() throws {
+        let list = (0..<100).map { "192.0.2.\($0)" }.joined(separator: " ")
+        let changes = try configuration().changes(to: configuration("[Trust]\nServiceAddresses=\(list)"))
+        #expect(changes == ["[Trust] ServiceAddresses: not set -> \(list.prefix(200))..."])
     }
 
     @Test func changesNameOldAndNewValues() throws {

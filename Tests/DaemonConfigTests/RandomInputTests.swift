@@ -19,7 +19,9 @@ private struct SeededGenerator: RandomNumberGenerator {
             " ", "#",
             "MaxKeys", "DedupIntervalSec", "Priority", "MinSegmentBytes", "Enabled", "Backend=", "16", "1.5", "min",
             "s",
-            "us", "-", "auto", "yes", "warning", "\u{0}", "\u{e9}", "18446744073709551616",
+            "[Trust]\n", "[Rule arp-trace]\n", "KnownBindings=", "VirtualMACs=", "IgnoreInterfaces=", "10.0.0.1",
+            "=02:00:00:00:00:01", "02:*", "eth[", "*", "us", "-", "auto", "yes", "warning", "\u{0}", "\u{e9}",
+            "18446744073709551616",
         ].map { Array($0.utf8) } + [[0xff], [0xc3]]
 
     @Test func randomInputIsReadOrReported() throws {

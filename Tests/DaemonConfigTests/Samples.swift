@@ -14,6 +14,25 @@ let sampleRules = [
         threshold: RuleThreshold(key: "MinSegmentBytes", defaultValue: 48, range: 8...1500, meaning: "")),
 ]
 
+/// A value in each list, not in canonical form.
+let trustText = #"""
+    [Trust]
+    VirtualMACs=02:00:5E:00:01:00/40  02:80:00:00:00:00/9 \
+      0a:00:00:00:00:07/48
+    KnownBindings=192.0.2.1=02:00:00:00:00:0A \
+    # its standby
+      192.0.2.1=02:00:00:00:00:0b
+    ServiceAddresses=192.0.2.200/32 198.51.100.0/24
+    WatchInterfaces=eth[0-9] !x
+    IgnoreInterfaces=docker* veth?
+    [Rule arp-malformed]
+    IgnoreInterfaces=br-*
+    IgnoreMACs=* 02:00:00:*
+    IgnoreAddresses=0.0.0.0/0
+    [Rule gso-tiny-size]
+    IgnoreInterfaces=tap*
+    """#
+
 let second: UInt64 = 1_000_000_000
 
 /// Each text is a file: `1.conf`, `2.conf`, ...
