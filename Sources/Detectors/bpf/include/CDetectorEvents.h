@@ -4,6 +4,7 @@
 #define NA_CDETECTOREVENTS_H
 
 #include "na_event.h"
+#include "na_trust.h"
 #include "arp_event.h"
 #include "arp_rules.h"
 #include "tun_gso_event.h"

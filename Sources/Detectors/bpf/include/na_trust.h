@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the administrator vouches for ([Trust] in netanomaly.conf), as the programs look it up: the names of the
+ * interfaces that are not judged, and the marks of MAC and address prefixes.
+ */
+#ifndef NA_TRUST_H
+#define NA_TRUST_H
+
+#include "na_event.h"
+
+#ifdef __bpf__
+#define NA_TRUST_INLINE static __attribute__((always_inline)) inline
+#else
+#define NA_TRUST_INLINE static inline
+#endif
+
+/* A pattern asks for at most NA_IFNAME_LEN - 1 characters: with the start, that is one state for each bit of a lane. */
+#define NA_GLOB_LANE_BITS 16
+#define NA_GLOB_LANES 4 /* patterns in a word */
+#define NA_GLOB_WORDS 16
+#define NA_GLOBS_MAX (NA_GLOB_WORDS * NA_GLOB_LANES)
+
+/*
+ * Four patterns, matched at once (Baeza-Yates and Gonnet, "A new approach to text searching", 1992). Bit n of a lane
+ * says that the name so far matches the pattern's first n characters. Members are 64 bits wide, so that the daemon can
+ * write the whole as a list of numbers.
+ */
+struct na_glob_word {
+	unsigned long long step[256];		 /* by character: the states that it may lead to */
+	unsigned long long start;		 /* states before the first character */
+	unsigned long long stay;		 /* states that any character leaves as they are: those at a '*' */
+	unsigned long long accept;		 /* states that are a match when the name ends */
+	unsigned long long watch;		 /* those of them that are of WatchInterfaces= */
+	unsigned long long rules[NA_GLOB_LANES]; /* rules that do not judge what the lane's pattern matches, as bits */
+};
+
+struct na_globs {
+	unsigned long long words_used;
+	unsigned long long has_watch; /* 1: what no pattern of WatchInterfaces= matches is not judged */
+	struct na_glob_word words[NA_GLOB_WORDS];
+};
+
+_Static_assert(sizeof(struct na_globs) == 8 * (2 + NA_GLOB_WORDS * (256 + 4 + NA_GLOB_LANES)), "na_globs has no holes");
+
+#define NA_RULES_ALL 0xffffffffu
+
+/* na_trust_mark.flags */
+enum na_trust_flag {
+	NA_TRUST_VIRTUAL_MAC = 1,     /* of a MAC: in VirtualMACs= */
+	NA_TRUST_SERVICE_ADDRESS = 1, /* of an address: in ServiceAddresses= */
+};
+
+/* Of a MAC or address prefix, with the marks of all prefixes that cover it: a lookup finds the longest one only. */
+struct na_trust_mark {
+	unsigned int flags;
+	unsigned int rules; /* rules that do not judge such a sender, as bits */
+};
+
+/* The patterns of one word that match the name, as their accepting states. */
+NA_TRUST_INLINE unsigned long long na_glob_matches(const struct na_glob_word *word, const char *name)
+{
+	unsigned long long states = word->start;
+
+	for (int i = 0; i < NA_IFNAME_LEN - 1; i++) {
+		unsigned char c = name[i];
+
+		if (!c)
+			break;
+		states = (states << 1 & word->step[c]) | (states & word->stay);
+	}
+	return states & word->accept;
+}
+
+/* The rules, as bits, that do not judge what happens on the interface of that name (NA_IFNAME_LEN bytes). */
+NA_TRUST_INLINE unsigned int na_ignored_rules(const struct na_globs *globs, const char *name)
+{
+	int is_watched = !globs->has_watch;
+	unsigned int ignored = 0;
+
+	for (int w = 0; w < NA_GLOB_WORDS; w++) {
+		const struct na_glob_word *word = &globs->words[w];
+		unsigned long long matches;
+
+		if (w >= globs->words_used)
+			break;
+		matches = na_glob_matches(word, name);
+		if (matches & word->watch)
+			is_watched = 1;
+		for (int lane = 0; lane < NA_GLOB_LANES; lane++)
+			if (matches >> lane * NA_GLOB_LANE_BITS & ((1 << NA_GLOB_LANE_BITS) - 1))
+				ignored |= word->rules[lane];
+	}
+	return is_watched ? ignored : NA_RULES_ALL;
+}
+
+#endif
