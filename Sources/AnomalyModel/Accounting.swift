@@ -16,6 +16,8 @@ public struct RuleAccount: Sendable, Equatable {
     public var lostRing: UInt64 = 0
     /// The journal did not take the entry.
     public var lostJournal: UInt64 = 0
+    /// Met the predicate, but `[Trust]` excuses the sender or the interface: in no other count.
+    public var trusted: UInt64 = 0
 
     /// An empty account.
     public init() {}
@@ -39,6 +41,7 @@ public struct RuleAccount: Sendable, Equatable {
         sum.overflow += right.overflow
         sum.lostRing += right.lostRing
         sum.lostJournal += right.lostJournal
+        sum.trusted += right.trusted
         return sum
     }
 }

@@ -53,6 +53,8 @@ public struct Anomaly: Sendable {
 
     /// The rule that was broken.
     public var rule: Rule
+    /// The other rules that the same packet breaks; each shares what becomes of this event.
+    public var also: [RuleName] = []
     /// The rule's priority, or what this finding deserves.
     public var priority: Priority
     /// Event or summary.
@@ -73,6 +75,8 @@ public struct Anomaly: Sendable {
     public var probe: String
     /// Interface name; nil where the kernel had none.
     public var interfaceName: String?
+    /// The bridge or bond that the interface belongs to.
+    public var masterName: String?
     /// Receive or transmit; nil for a state change.
     public var direction: Direction?
     /// Thread group ID of what ran, see `ExecutionContext`.

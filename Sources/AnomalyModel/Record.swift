@@ -7,6 +7,7 @@ public enum FieldName: String, Sendable, CaseIterable {
     case documentation = "DOCUMENTATION"
 
     case rule = "NETANOMALY_RULE"
+    case also = "NETANOMALY_ALSO"
     case detector = "NETANOMALY_DETECTOR"
     case backend = "NETANOMALY_BACKEND"
     case probe = "NETANOMALY_PROBE"
@@ -15,6 +16,7 @@ public enum FieldName: String, Sendable, CaseIterable {
     case boottime = "NETANOMALY_BOOTTIME_NS"
     case interfaceName = "NETANOMALY_IFNAME"
     case interfaceIndex = "NETANOMALY_IFINDEX"
+    case masterName = "NETANOMALY_MASTER"
     case networkNamespace = "NETANOMALY_NETNS"
     case direction = "NETANOMALY_DIRECTION"
     case context = "NETANOMALY_CONTEXT"
@@ -39,6 +41,9 @@ public enum FieldName: String, Sendable, CaseIterable {
     case newMAC = "NETANOMALY_NEW_MAC"
     case oldNeighbourState = "NETANOMALY_NUD_OLD"
     case newNeighbourState = "NETANOMALY_NUD_NEW"
+    case gateway = "NETANOMALY_GATEWAY"
+    case neighbourEntries = "NETANOMALY_NEIGH_ENTRIES"
+    case neighbourLimit = "NETANOMALY_NEIGH_LIMIT"
     case detail = "NETANOMALY_DETAIL"
 
     case dropReason = "NETANOMALY_DROP_REASON"
@@ -92,6 +97,8 @@ public struct Field: Sendable, Equatable {
 public struct Record: Sendable {
     /// The rule it stands under: one of a detector's, or one of the daemon's own `daemon-*`.
     public let rule: RuleName
+    /// Other rules that share its fate.
+    public let also: [RuleName]
     /// 1 if a seen event is lost when this record is; 0 for summaries and the daemon's own records.
     public let events: UInt64
     /// How urgent.
@@ -100,8 +107,9 @@ public struct Record: Sendable {
     public let fields: [Field]
 
     /// Makes a record.
-    public init(rule: RuleName, events: UInt64, priority: Priority, fields: [Field]) {
+    public init(rule: RuleName, also: [RuleName] = [], events: UInt64, priority: Priority, fields: [Field]) {
         self.rule = rule
+        self.also = also
         self.events = events
         self.priority = priority
         self.fields = fields

@@ -29,19 +29,17 @@ struct GlobTable {
 
     private var words: [Word] = []
     private var count = 0
-    private var hasWatch = false
     private var ignored: [InterfaceGlob: Int] = [:]
 
-    /// `struct na_globs`, number by number.
-    var numbers: [UInt64] {
+    /// `struct na_glob_word`, number by number, as many as there may be.
+    var numbers: [[UInt64]] {
         let empty = [Word](repeating: Word(), count: Trust.maximumInterfaceGlobs / Self.lanes - words.count)
-        return [UInt64(words.count), hasWatch ? 1 : 0] + (words + empty).flatMap(\.numbers)
+        return (words + empty).map(\.numbers)
     }
 
     mutating func watch(_ glob: InterfaceGlob) {
         let place = enter(glob)
         words[place.word].watch |= place.match
-        hasWatch = true
     }
 
     /// Adds to the rules, each a bit, that do not judge interfaces of such a name.

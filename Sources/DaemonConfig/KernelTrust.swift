@@ -15,8 +15,8 @@ public struct KernelTrust: Sendable, Equatable {
     /// `NA_TRUST_VIRTUAL_MAC` and `NA_TRUST_SERVICE_ADDRESS`.
     static let inTrustSection: UInt32 = 1
 
-    /// `struct na_globs`, number by number.
-    public let globs: [UInt64]
+    /// `struct na_glob_word`, number by number, as many as there may be; unused ones are 0 throughout.
+    public let globs: [[UInt64]]
     /// At most ``Trust/maximumMACPrefixes``.
     public let macs: [Mark<MACPrefix>]
     /// At most ``Trust/maximumAddressPrefixes``.

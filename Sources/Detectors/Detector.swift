@@ -87,7 +87,7 @@ extension Detector {
         _ head: na_event_head, kind: na_kind, _ find: (Rule, String?) -> Finding
     ) throws(DecodeError) -> Anomaly {
         guard head.kind == kind.rawValue else { throw .unknown(what: "record kind", number: head.kind) }
-        guard head.key.rule < rules.count else { throw .unknown(what: "rule", number: head.key.rule) }
+        guard head.key.rule < rules.count else { throw .unknown(what: "rule", number: UInt32(head.key.rule)) }
         guard head.probe < probes.count else { throw .unknown(what: "probe", number: head.probe) }
         guard head.stack_depth <= NA_STACK_MAX else {
             throw .unknown(what: "stack depth", number: head.stack_depth)
@@ -95,20 +95,30 @@ extension Detector {
         let rule = rules[Int(head.key.rule)]
         let interface = text(head.ifname)
         let finding = find(rule, interface)
-        return Anomaly(
+        var anomaly = Anomaly(
             rule: rule, priority: finding.priority, kind: kind == NA_KIND_EVENT ? .event : .summary,
             message: finding.message, key: key(of: head, rule: rule), boottimeNanoseconds: head.boottime_ns,
             firstBoottimeNanoseconds: head.first_ns, lastBoottimeNanoseconds: head.last_ns,
             suppressed: head.suppressed, probe: "tp_btf:" + probes[Int(head.probe)].hook, interfaceName: interface,
             direction: try direction(head.direction), pid: head.pid, command: text(head.comm) ?? "",
             controlGroup: text(head.cgroup), stack: stack(of: head), dropLocation: head.location,
-            dropReason: head.location == 0 ? nil : head.drop_reason, fields: finding.fields)
+            dropReason: head.location == 0 ? nil : head.drop_reason,
+            fields: finding.fields + (head.is_gateway == 0 ? [] : [Field(.gateway, "yes")]))
+        anomaly.also = try names(ofBits: head.key.also)
+        anomaly.masterName = text(head.master)
+        return anomaly
+    }
+
+    private static func names(ofBits bits: UInt32) throws(DecodeError) -> [RuleName] {
+        guard bits >> UInt32(rules.count) == 0 else { throw .unknown(what: "rules in", number: bits) }
+        return rules.indices.filter { bits & 1 << UInt32($0) != 0 }.map { rules[$0].name }
     }
 
     private static func key(of head: na_event_head, rule: Rule) -> AnomalyKey {
         AnomalyKey(
             rule: rule.name, networkNamespace: head.key.netns, interfaceIndex: head.key.ifindex,
-            detail: head.key.detail, words: [head.key.netns_cookie, head.key.a, head.key.b, head.key.c])
+            detail: UInt32(head.key.detail),
+            words: [head.key.netns_cookie, head.key.a, head.key.b, head.key.c, UInt64(head.key.also)])
     }
 
     private static func direction(_ number: UInt32) throws(DecodeError) -> Direction? {

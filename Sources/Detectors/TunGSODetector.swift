@@ -31,9 +31,9 @@ public enum TunGSODetector: Detector {
 
     private static func finding(_ facts: GSOFacts, key: na_key, rule: Rule) -> Finding {
         Finding(
-            message: GSOWords.sentence(facts, detail: key.detail, rule: key.rule),
-            priority: key.detail == GSO_DETAIL_MINUTE.rawValue ? .error : rule.priority,
-            fields: (GSOWords.subcase(key.detail).map { [Field(.detail, $0)] } ?? []) + facts.fields)
+            message: GSOWords.sentence(facts, detail: UInt32(key.detail), rule: UInt32(key.rule)),
+            priority: UInt32(key.detail) == GSO_DETAIL_MINUTE.rawValue ? .error : rule.priority,
+            fields: (GSOWords.subcase(UInt32(key.detail)).map { [Field(.detail, $0)] } ?? []) + facts.fields)
     }
 }
 
@@ -81,7 +81,7 @@ struct GSOFacts {
         self.interface = interface
         ipVersion = UInt8(truncatingIfNeeded: key.a >> 56)
         deviceKind = UInt8(truncatingIfNeeded: key.a >> 48)
-        if gso_rule(key.rule) != GSO_RULE_HEADER_REJECTED { type = UInt32(truncatingIfNeeded: key.a) }
+        if gso_rule(UInt32(key.rule)) != GSO_RULE_HEADER_REJECTED { type = UInt32(truncatingIfNeeded: key.a) }
         if ipVersion == 4 {
             source = IPv4Address(bits: UInt32(truncatingIfNeeded: key.b)).description
             destination = IPv4Address(bits: UInt32(truncatingIfNeeded: key.c)).description

@@ -38,24 +38,27 @@ public struct Gate: Sendable {
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds, never less than in an earlier call.
     public mutating func admit(_ anomaly: Anomaly, now: UInt64) -> Anomaly? {
-        let rule = anomaly.rule.name
-        let events: UInt64 = anomaly.kind == .event ? 1 : 0
-        var account = ledger[rule] ?? RuleAccount()
-        defer { ledger[rule] = account }
-        account.seen += events
+        book(anomaly, \.seen)
         switch deduplicator.admit(anomaly, now: now) {
         case .overflow:
-            account.overflow += events
+            book(anomaly, \.overflow)
             return nil
         case .deduplicated:
-            account.deduplicated += events
+            book(anomaly, \.deduplicated)
             return nil
         case .pass(let passed):
-            guard passed.kind == .event, !limiter.admit(rule, now: now) else { return passed }
+            guard passed.kind == .event, !limiter.admit(anomaly.rule.name, now: now) else { return passed }
             deduplicator.putBack(passed, now: now)
-            account.limited += events
+            book(anomaly, \.limited)
             return nil
         }
+    }
+
+    /// A packet that breaks several rules counts for each of them.
+    private mutating func book(_ anomaly: Anomaly, _ fate: WritableKeyPath<RuleAccount, UInt64>) {
+        guard anomaly.kind == .event else { return }
+        ledger[anomaly.rule.name, default: RuleAccount()][keyPath: fate] += 1
+        for rule in anomaly.also { ledger[rule, default: RuleAccount()][keyPath: fate] += 1 }
     }
 
     /// Summaries that are due, see `Deduplicator.takeExpired`; what they count is in the ledger already.

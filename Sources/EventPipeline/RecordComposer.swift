@@ -26,11 +26,13 @@ public struct RecordComposer: Sendable {
         var fields = FieldList()
         let priority = priorities[rule.name] ?? anomaly.priority
         head(&fields, message(for: anomaly), rule.messageID, priority, rule.name, rule.detector)
+        fields.add(.also, anomaly.also.map(\.text).joined(separator: " "))
         fields.add(.probe, anomaly.probe)
         fields.add(.function, enriched.function)
         tag(&fields, boottimeNanoseconds: anomaly.boottimeNanoseconds)
         fields.add(.interfaceName, anomaly.interfaceName)
         fields.add(.interfaceIndex, positive: anomaly.key.interfaceIndex)
+        fields.add(.masterName, anomaly.masterName)
         fields.add(.networkNamespace, positive: anomaly.key.networkNamespace)
         fields.add(.direction, anomaly.direction?.rawValue)
         fields.add(.context, enriched.context?.rawValue)
@@ -48,7 +50,7 @@ public struct RecordComposer: Sendable {
         fields.add(.firstBoottime, String(anomaly.firstBoottimeNanoseconds))
         fields.add(.lastBoottime, String(anomaly.lastBoottimeNanoseconds))
         fields.add(.stack, enriched.stack.joined(separator: "\n"))
-        return Record(rule: rule.name, events: events, priority: priority, fields: fields.all)
+        return Record(rule: rule.name, also: anomaly.also, events: events, priority: priority, fields: fields.all)
     }
 
     /// The entry for something the daemon says about itself.

@@ -53,8 +53,9 @@ extension Daemon {
         path.apply(new)
         return runners.compactMap { runner in
             let isWanted = new.enabledDetectors.contains(runner.detector.name)
-            // The size of a key table is fixed when it is made.
-            let isResized = old.limits.maxKeys != new.limits.maxKeys
+            // The size of a table is fixed when it is made.
+            let isResized =
+                old.limits.maxKeys != new.limits.maxKeys || old.limits.maxMemory != new.limits.maxMemory
             if runner.isRunning, isWanted, !isResized, (try? runner.apply(new)) != nil { return nil }
             return restart(runner, isWanted: isWanted)
         }

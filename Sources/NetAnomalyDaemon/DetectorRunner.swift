@@ -16,6 +16,7 @@ final class DetectorRunner {
     /// Events taken out of this session's ring, by rule.
     private var received: [RuleName: UInt64] = [:]
     private var missedBefore: UInt64 = 0
+    private var forgottenBefore: UInt64 = 0
 
     /// Why the detector does not run although it should.
     private(set) var problem: BackendError?
@@ -48,11 +49,11 @@ final class DetectorRunner {
         do {
             let session = try ProbeSession(
                 detector.fasterObjects + [detector.object], probes: detector.probes,
-                maxKeys: configuration.limits.maxKeys,
+                maxKeys: configuration.limits.maxKeys, maxMemory: configuration.limits.maxMemory,
                 onRecord: { [unowned self] bytes in receive(bytes) })
             try session.learn(detector.moduleMembers)
-            session.attach()
-            try session.apply(detector.rules.map { configuration.kernelSettings(of: $0) })
+            session.attach(now: boottimeNanoseconds())
+            try apply(configuration, to: session)
             self.session = session
             problem = nil
         } catch {
@@ -64,9 +65,22 @@ final class DetectorRunner {
     func apply(_ configuration: Configuration) throws(BackendError) {
         // A module may have been loaded since, and a shorter interval may have ended already.
         try session?.learn(detector.moduleMembers)
-        if isRunning { nextSweep = 0 }
-        try session?.apply(detector.rules.map { configuration.kernelSettings(of: $0) })
+        guard let session else { return }
+        nextSweep = 0
+        try apply(configuration, to: session)
     }
+
+    private func apply(_ configuration: Configuration, to session: ProbeSession) throws(BackendError) {
+        try session.apply(
+            detector.rules.map { configuration.kernelSettings(of: $0) },
+            trust: TrustTables(KernelTrust(configuration, rules: detector.rules)))
+    }
+
+    /// What the rules about repetition had to forget before its time.
+    var forgotten: UInt64 { forgottenBefore + (session?.forgotten() ?? 0) }
+
+    /// Kernel memory that the programs and their tables take, in bytes; 0 while the detector does not run.
+    var kernelMemoryBytes: UInt64 { session?.kernelMemoryBytes() ?? 0 }
 
     /// Takes events out of the ring and hands them on.
     func drain(now: UInt64) {
@@ -110,6 +124,7 @@ final class DetectorRunner {
     private func closeBooks(_ session: ProbeSession) {
         for (index, rule) in detector.rules.enumerated() { closedBooks[rule.name] = kernelAccount(rule: index) }
         missedBefore += session.missed()
+        forgottenBefore += session.forgotten()
         self.session = nil
         received = [:]
         (nextSweep, keys) = (nil, 0)
@@ -142,12 +157,39 @@ final class DetectorRunner {
     private func receive(_ bytes: UnsafeRawBufferPointer) {
         do {
             let anomaly = try detector.decode(bytes)
-            if anomaly.kind == .event { received[anomaly.rule.name, default: 0] += 1 }
+            if anomaly.kind == .event {
+                for rule in [anomaly.rule.name] + anomaly.also { received[rule, default: 0] += 1 }
+            }
             handle(anomaly)
         } catch {
             undecodable += 1
         }
     }
+}
+
+extension TrustTables {
+    /// What the administrator trusts, as the programs look it up.
+    fileprivate init(_ trust: KernelTrust) {
+        self.init(
+            globs: trust.globs,
+            macs: trust.macs.map {
+                Prefix(
+                    bytes: networkBytes($0.prefix.bits, count: 6), length: $0.prefix.length, flags: $0.flags,
+                    ignoredRules: $0.ignoredRules)
+            },
+            addresses: trust.addresses.map {
+                Prefix(
+                    bytes: networkBytes(UInt64($0.prefix.bits), count: 4), length: $0.prefix.length, flags: $0.flags,
+                    ignoredRules: $0.ignoredRules)
+            },
+            bindings: trust.bindings.map { Binding(address: $0.address.bits, mac: $0.mac.bits) }
+                + trust.boundAddresses.map { Binding(address: $0.bits, mac: 0) })
+    }
+}
+
+/// The lowest bytes of a number, first byte highest.
+private func networkBytes(_ number: UInt64, count: Int) -> [UInt8] {
+    (1...count).map { UInt8(truncatingIfNeeded: number >> UInt64(8 * (count - $0))) }
 }
 
 extension Configuration {

@@ -49,6 +49,7 @@ struct StatusReport {
             ("deduplicated", .number(account.deduplicated)), ("limited", .number(account.limited)),
             ("overflow", .number(account.overflow)), ("lost_ring", .number(account.lostRing)),
             ("lost_journal", .number(account.lostJournal)), ("pending", .number(account.pending)),
+            ("trusted", .number(account.trusted)),
         ])
     }
 
@@ -62,7 +63,8 @@ struct StatusReport {
                 + JSON.optional("problem", runner.problem?.description)
                 + [
                     ("keys", .number(UInt64(runner.keys))), ("missed", .number(runner.missed)),
-                    ("undecodable", .number(runner.undecodable)),
+                    ("undecodable", .number(runner.undecodable)), ("forgotten", .number(runner.forgotten)),
+                    ("kernel_memory_bytes", .number(runner.kernelMemoryBytes)),
                     ("probes", .array(runner.probes.map { probe($0.probe, $0.state) })),
                 ])
     }

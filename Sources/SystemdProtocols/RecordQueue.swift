@@ -52,8 +52,18 @@ public struct RecordQueue {
 
     private struct Item {
         var bytes: [UInt8]
-        var rule: RuleName
-        var events: UInt64
+        var account: Account
+    }
+
+    /// Whose events are settled with a record, and how many of each.
+    private struct Account {
+        let rule: RuleName
+        let also: [RuleName]
+        let events: UInt64
+
+        init(_ record: Record) {
+            (rule, also, events) = (record.rule, record.also, record.events)
+        }
     }
 
     private enum State {
@@ -113,17 +123,17 @@ public struct RecordQueue {
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
     public mutating func enqueue(_ record: Record, now: UInt64) {
-        if isReaderGone { return lose(.readerGone, record.rule, record.events, now) }
+        if isReaderGone { return lose(.readerGone, Account(record), now) }
         scratch.removeAll(keepingCapacity: true)
         transport.encode(record, into: &scratch)
-        if waiting == 0, case .open = state, settle(scratch, record.rule, record.events, now: now) { return }
+        if waiting == 0, case .open = state, settle(scratch, Account(record), now: now) { return }
         let isPreferred = record.events == 0 || record.priority <= .error
         let share = isPreferred ? 8 : 7
         guard waiting < Self.maxRecords / 8 * share, waitingBytes + scratch.count <= Self.maxBytes / 8 * share else {
-            return lose(.queueFull, record.rule, record.events, now)
+            return lose(.queueFull, Account(record), now)
         }
         waitingBytes += scratch.count
-        items.append(Item(bytes: scratch, rule: record.rule, events: record.events))
+        items.append(Item(bytes: scratch, account: Account(record)))
     }
 
     /// Delivers what waits, until the output is slow or away again.
@@ -133,7 +143,7 @@ public struct RecordQueue {
         if let nextRetry, now < nextRetry { return }
         while head < items.count {
             let item = items[head]
-            guard settle(item.bytes, item.rule, item.events, now: now) else { return }
+            guard settle(item.bytes, item.account, now: now) else { return }
             removeFirst()
         }
     }
@@ -141,7 +151,7 @@ public struct RecordQueue {
     /// Gives up what waits, at the end of a stop.
     public mutating func abandon(now: UInt64) {
         while head < items.count {
-            lose(.unsentAtStop, items[head].rule, items[head].events, now)
+            lose(.unsentAtStop, items[head].account, now)
             removeFirst()
         }
     }
@@ -154,20 +164,20 @@ public struct RecordQueue {
     }
 
     /// True if the record's fate is decided; false if it has to wait.
-    private mutating func settle(_ bytes: [UInt8], _ rule: RuleName, _ events: UInt64, now: UInt64) -> Bool {
+    private mutating func settle(_ bytes: [UInt8], _ account: Account, now: UInt64) -> Bool {
         switch transport.send(bytes) {
         case .sent:
             state = .open
             isDeliveringSinceLoss = true
-            deliveries[rule, default: Delivery()].written += events
+            book(account, \.written)
             return true
         case .refused:
             state = .open
-            lose(.refused, rule, events, now)
+            lose(.refused, account, now)
             return true
         case .readerGone:
             state = .readerGone
-            lose(.readerGone, rule, events, now)
+            lose(.readerGone, account, now)
             return true
         case .wouldBlock:
             state = .awaitingWritable
@@ -180,8 +190,13 @@ public struct RecordQueue {
         }
     }
 
-    private mutating func lose(_ cause: LossCause, _ rule: RuleName, _ events: UInt64, _ now: UInt64) {
-        deliveries[rule, default: Delivery()].lost += events
+    private mutating func book(_ account: Account, _ fate: WritableKeyPath<Delivery, UInt64>) {
+        deliveries[account.rule, default: Delivery()][keyPath: fate] += account.events
+        for rule in account.also { deliveries[rule, default: Delivery()][keyPath: fate] += account.events }
+    }
+
+    private mutating func lose(_ cause: LossCause, _ account: Account, _ now: UInt64) {
+        book(account, \.lost)
         losses[cause, default: 0] += 1
         var report = unreported ?? LossReport(firstBoottimeNanoseconds: now, lastBoottimeNanoseconds: now)
         report.byCause[cause, default: 0] += 1

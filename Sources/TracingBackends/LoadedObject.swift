@@ -132,6 +132,47 @@ struct LoadedObject: ~Copyable {
         if result != 0 { throw .failed(what: "Cannot write a BPF map", code: -result) }
     }
 
+    /// Writes one slot of an array map that holds numbers.
+    func write(_ map: CInt, slot: UInt32, numbers: [UInt64]) throws(BackendError) {
+        var key = slot
+        let result = numbers.withUnsafeBytes { bpf_map_update_elem(map, &key, $0.baseAddress, UInt64(BPF_ANY)) }
+        if result != 0 { throw .failed(what: "Cannot write a BPF map", code: -result) }
+    }
+
+    /// Enters a key with its value.
+    func enter<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+        _ map: CInt, _ key: Key, _ value: Value
+    ) throws(BackendError) {
+        let result = withUnsafeBytes(of: key) { key in
+            withUnsafeBytes(of: value) {
+                bpf_map_update_elem(map, key.baseAddress, $0.baseAddress, UInt64(BPF_ANY))
+            }
+        }
+        if result != 0 { throw .failed(what: "Cannot write a BPF map", code: -result) }
+    }
+
+    /// Takes a key out; one that is not there is as good.
+    func remove<Key: BitwiseCopyable>(_ map: CInt, _ key: Key) throws(BackendError) {
+        let result = withUnsafeBytes(of: key) { bpf_map_delete_elem(map, $0.baseAddress) }
+        if result != 0, result != -ENOENT { throw .failed(what: "Cannot write a BPF map", code: -result) }
+    }
+
+    /// Kernel memory of all maps and programs, in bytes, as the kernel itself accounts for it.
+    func kernelMemoryBytes() -> UInt64 {
+        var total: UInt64 = 0
+        var map = bpf_object__next_map(object, nil)
+        while let current = map {
+            total += DescriptorInfo.number("memlock", of: bpf_map__fd(current)) ?? 0
+            map = bpf_object__next_map(object, current)
+        }
+        var program = bpf_object__next_program(object, nil)
+        while let current = program {
+            total += DescriptorInfo.number("memlock", of: bpf_program__fd(current)) ?? 0
+            program = bpf_object__next_program(object, current)
+        }
+        return total
+    }
+
     /// How often the kernel skipped the program because it was already running on that CPU; 0 before Linux 5.12.
     func recursionMisses(_ program: String) -> UInt64 {
         guard let loaded = bpf_object__find_program_by_name(object, program) else { return 0 }

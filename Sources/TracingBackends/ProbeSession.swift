@@ -74,6 +74,12 @@ public final class ProbeSession {
     private let cpus = Int(libbpf_num_possible_cpus())
     private let settingsMap: CInt
     private let totalsMap: CInt
+    private let forgottenMap: CInt
+    private let memorySets: UInt32
+    /// Of the memory's hash, so that nobody outside can choose what is forgotten.
+    private let seed = UInt64.random(in: 1...UInt64.max)
+    private var trust = TrustMaps()
+    private var startedNanoseconds: UInt64 = 0
     private let onRecord: (UnsafeRawBufferPointer) -> Void
     /// Why programs were left out when the object was loaded.
     private let refused: [String: String]
@@ -87,18 +93,23 @@ public final class ProbeSession {
     /// - Parameters:
     ///   - images: the same programs for newer and older kernels, the best first: the first that loads is used.
     ///   - maxKeys: size of the key table.
+    ///   - maxMemory: entries of the memory for rules about repetition, rounded up to whole sets.
     /// - Throws: `unusable` when no probe's program can be loaded, `refused` when bpf() itself is.
     public init(
-        _ images: [ProbeObject], probes: [Probe], maxKeys: UInt32,
+        _ images: [ProbeObject], probes: [Probe], maxKeys: UInt32, maxMemory: UInt32,
         onRecord: @escaping (UnsafeRawBufferPointer) -> Void
     ) throws(BackendError) {
         var refused: [String: String] = [:]
-        object = try Self.load(images, probes: probes, maxKeys: maxKeys, refused: &refused)
+        let ways = UInt32(NA_MEMORY_WAYS)
+        memorySets = (maxMemory + ways - 1) / ways
+        let entries = ["keys": maxKeys, "memory": memorySets]
+        object = try Self.load(images, probes: probes, entries: entries, refused: &refused)
         self.refused = refused
         self.probes = probes
         self.onRecord = onRecord
         settingsMap = object.mapDescriptor("settings")
         totalsMap = object.mapDescriptor("totals")
+        forgottenMap = object.mapDescriptor("forgotten")
         try openRing()
     }
 
@@ -107,22 +118,22 @@ public final class ProbeSession {
     }
 
     private static func load(
-        _ images: [ProbeObject], probes: [Probe], maxKeys: UInt32, refused: inout [String: String]
+        _ images: [ProbeObject], probes: [Probe], entries: [String: UInt32], refused: inout [String: String]
     ) throws(BackendError) -> LoadedObject {
         for image in images.dropLast() {
-            if let object = try? LoadedObject(image, entries: ["keys": maxKeys]) { return object }
+            if let object = try? LoadedObject(image, entries: entries) { return object }
         }
         guard let image = images.last else { throw .unusable(object: "detector", reason: "it has no programs") }
-        return try load(image, probes: probes, maxKeys: maxKeys, refused: &refused)
+        return try load(image, probes: probes, entries: entries, refused: &refused)
     }
 
     /// Loads what can be loaded: a program that the kernel does not take is left out and the rest tried again.
     private static func load(
-        _ image: ProbeObject, probes: [Probe], maxKeys: UInt32, refused: inout [String: String]
+        _ image: ProbeObject, probes: [Probe], entries: [String: UInt32], refused: inout [String: String]
     ) throws(BackendError) -> LoadedObject {
         while true {
             do {
-                return try LoadedObject(image, without: Set(refused.keys), entries: ["keys": maxKeys])
+                return try LoadedObject(image, without: Set(refused.keys), entries: entries)
             } catch {
                 if error.code == EPERM || error.code == EACCES && error.program == nil { throw .refused }
                 if error.program == sweepProgram { throw .kernelTooOld }
@@ -155,7 +166,10 @@ public final class ProbeSession {
     }
 
     /// Attaches every loaded program to its hook and notes how each fared.
-    public func attach() {
+    ///
+    /// - Parameter now: CLOCK_BOOTTIME; what was before is not known to rules that remember.
+    public func attach(now: UInt64) {
+        startedNanoseconds = now
         states = probes.map { probe in
             if let reason = refused[probe.program] { return .failed(reason) }
             guard let code = object.attach(probe.program) else { return .attached }
@@ -181,18 +195,25 @@ public final class ProbeSession {
         return drained
     }
 
-    /// Puts the rules' settings in force, at once and without detaching anything.
+    /// Puts the rules' settings and what is trusted in force, at once and without detaching anything.
     ///
     /// - Parameter settings: one per rule, in the detector's order.
-    public func apply(_ settings: [KernelRuleSettings]) throws(BackendError) {
+    public func apply(_ settings: [KernelRuleSettings], trust tables: TrustTables) throws(BackendError) {
+        try trust.fill(tables, in: object)
+        var enabled: UInt32 = 0
         for (index, rule) in settings.enumerated() {
             let value = na_rule_settings(
                 dedup_interval_ns: rule.dedupIntervalNanoseconds,
                 token_interval_ns: rule.rateLimitIntervalNanoseconds / UInt64(max(1, rule.rateLimitBurst)),
-                burst_window_ns: rule.rateLimitIntervalNanoseconds, enabled: rule.isEnabled ? 1 : 0,
-                threshold: rule.threshold)
+                burst_window_ns: rule.rateLimitIntervalNanoseconds, threshold: rule.threshold, reserved: 0)
             try object.write(settingsMap, slot: UInt32(index), value)
+            if rule.isEnabled { enabled |= 1 << UInt32(index) }
         }
+        let config = na_config(
+            started_ns: startedNanoseconds, seed: seed, enabled: enabled, memory_sets: memorySets,
+            has_globs: tables.namesInterfaces ? 1 : 0, has_trust: tables.namesSenders ? 1 : 0,
+            generation: trust.generation, reserved: 0)
+        try object.write(object.mapDescriptor("config"), slot: 0, config)
     }
 
     /// Tells the programs where members of modules' structures are, as far as the modules are loaded.
@@ -216,6 +237,7 @@ public final class ProbeSession {
             sum.limited += one.limited
             sum.overflow += one.overflow
             sum.lost_ring += one.lost_ring
+            sum.trusted += one.trusted
         }
         var totals = KernelTotals()
         totals.emitted = sum.emitted
@@ -224,6 +246,7 @@ public final class ProbeSession {
         totals.account.limited = sum.limited
         totals.account.overflow = sum.overflow
         totals.account.lostRing = sum.lost_ring
+        totals.account.trusted = sum.trusted
         return totals
     }
 
@@ -245,6 +268,16 @@ public final class ProbeSession {
     public func missed() -> UInt64 {
         probes.reduce(0) { $0 + object.recursionMisses($1.program) }
     }
+
+    /// What the programs had to forget before its time, because other things came to be remembered.
+    public func forgotten() -> UInt64 {
+        // Only detectors with rules about repetition have the map.
+        guard forgottenMap >= 0 else { return 0 }
+        return (try? object.readPerCPU(forgottenMap, slot: 0, cpus: cpus, zero: UInt64(0)) { $0 += $1 }) ?? 0
+    }
+
+    /// Kernel memory that programs and maps take, in bytes.
+    public func kernelMemoryBytes() -> UInt64 { object.kernelMemoryBytes() }
 
     /// Takes one record; a negative answer ends the drain behind it.
     fileprivate func receive(_ record: UnsafeRawBufferPointer) -> CInt {

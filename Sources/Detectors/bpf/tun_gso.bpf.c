@@ -6,10 +6,10 @@
  * A packet without GSO metadata, and one on any other device, is let go after a few loads. gso_type is read as the
  * kernel's 32 bits from skb_shared_info: the classic tracepoints cut it to 16 and so lose UDP segmentation.
  */
-#include "kernel/gate.bpf.h"
 #include "kernel/gso_packet.bpf.h"
 #include "kernel/tun_device.bpf.h"
 #include "kernel/gso_report.bpf.h"
+#include "kernel/sweep.bpf.h"
 
 enum skb_drop_reason {
 	SKB_DROP_REASON_NOT_SPECIFIED,

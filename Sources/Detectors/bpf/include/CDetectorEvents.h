@@ -6,6 +6,8 @@
 #include "na_event.h"
 #include "na_trust.h"
 #include "arp_event.h"
+#include "arp_facts.h"
+#include "arp_trust.h"
 #include "arp_rules.h"
 #include "tun_gso_event.h"
 #include "tun_gso_rules.h"

@@ -8,29 +8,7 @@
 #ifndef NA_ARP_RULES_H
 #define NA_ARP_RULES_H
 
-#include "arp_event.h"
-
-#ifdef __bpf__
-#define ARP_INLINE static __attribute__((always_inline)) inline
-#else
-#define ARP_INLINE static inline
-#endif
-
-/* The facts of a frame, all in host byte order. MACs sit in the low 48 bits, first byte highest. */
-struct arp_facts {
-	unsigned long long eth_source;
-	unsigned long long sender_mac;
-	unsigned int sender_ip;
-	unsigned int length; /* from the ARP header to the end of the frame */
-	unsigned short hardware_type;
-	unsigned short protocol_type;
-	unsigned short operation;
-	unsigned short device_type; /* ARPHRD_* of the device */
-	unsigned char hardware_length;
-	unsigned char protocol_length;
-	unsigned char device_address_length;
-	unsigned char has_ethernet;
-};
+#include "arp_facts.h"
 
 #define ARP_MAC_BROADCAST 0xffffffffffffULL
 #define ARP_MAC_GROUP_BIT 0x010000000000ULL
@@ -151,14 +129,172 @@ ARP_INLINE unsigned int arp_bad_sender_ip(const struct arp_facts *f)
 		return ARP_DETAIL_IP_MULTICAST;
 	if (ip >> 28 == 0xf)
 		return ARP_DETAIL_IP_RESERVED;
+	if (f->sender_place & ARP_PLACE_SUBNET_BROADCAST && !(f->sender_place & ARP_PLACE_OURS))
+		return ARP_DETAIL_IP_SUBNET_BROADCAST;
 	return ARP_DETAIL_NONE;
+}
+
+/* True for a gratuitous ARP: it tells an address, and asks for none (RFC 5227 calls it an announcement). */
+ARP_INLINE int arp_is_gratuitous(const struct arp_facts *f)
+{
+	return f->sender_ip != 0 && f->sender_ip == f->target_ip;
+}
+
+/* arp-address-conflict: another station has, or is about to take, an address of ours. */
+ARP_INLINE unsigned int arp_address_conflict(const struct arp_facts *f)
+{
+	if (f->sender_mac_is_ours)
+		return ARP_DETAIL_NONE;
+	if (f->sender_ip)
+		return f->sender_place & ARP_PLACE_OURS ? ARP_DETAIL_CONFLICT_CLAIM : ARP_DETAIL_NONE;
+	return f->target_place & ARP_PLACE_OURS ? ARP_DETAIL_CONFLICT_PROBE : ARP_DETAIL_NONE;
 }
 
 /* arp-sender-mismatch: the frame's source is not who the ARP header says; virtual routers and NLB do so by design. */
 ARP_INLINE int arp_sender_mismatch(const struct arp_facts *f)
 {
-	return f->has_ethernet && f->eth_source != f->sender_mac && !arp_is_virtual_router_mac(f->sender_mac) &&
-	       !arp_is_virtual_router_mac(f->eth_source) && !arp_is_nlb_pair(f->eth_source, f->sender_mac);
+	return f->has_ethernet && f->eth_source != f->sender_mac && !f->is_virtual &&
+	       !arp_is_virtual_router_mac(f->sender_mac) && !arp_is_virtual_router_mac(f->eth_source) &&
+	       !arp_is_nlb_pair(f->eth_source, f->sender_mac);
+}
+
+/* arp-target-mismatch: a reply that is sent to one station and meant for another. */
+ARP_INLINE int arp_target_mismatch(const struct arp_facts *f)
+{
+	return f->has_ethernet && f->operation == ARP_OP_REPLY && !(f->eth_destination & ARP_MAC_GROUP_BIT) &&
+	       f->target_mac != 0 && f->eth_destination != f->target_mac &&
+	       !arp_is_virtual_router_mac(f->target_mac) && !arp_is_nlb_pair(f->eth_destination, f->target_mac);
+}
+
+/*
+ * arp-bogon-sender: an address of no subnet of ours (169.254.0.0/16 apart, which every link has, RFC 3927). Without a
+ * subnet wider than one address nothing can be said.
+ */
+ARP_INLINE int arp_bogon_sender(const struct arp_facts *f)
+{
+	const unsigned int at_home = ARP_PLACE_OURS | ARP_PLACE_ON_LINK | ARP_PLACE_UNKNOWN;
+
+	return f->sender_ip != 0 && f->sender_place & ARP_PLACE_HAS_SUBNET && !(f->sender_place & at_home) &&
+	       f->sender_ip >> 16 != 0xa9fe;
+}
+
+/* arp-bad-target: asks for, or answers to, an address that no host may have; arp_process() drops the first two. */
+ARP_INLINE unsigned int arp_bad_target(const struct arp_facts *f)
+{
+	unsigned int ip = f->target_ip;
+
+	if (ip >> 24 == 127)
+		return ARP_DETAIL_IP_LOOPBACK;
+	if (ip >> 28 == 0xe)
+		return ARP_DETAIL_IP_MULTICAST;
+	if (ip == 0)
+		return ARP_DETAIL_IP_ZERO;
+	return ip == 0xffffffff ? ARP_DETAIL_IP_BROADCAST : ARP_DETAIL_NONE;
+}
+
+/*
+ * arp-odd-delivery: a reply with an answer for one, sent to all (RFC 5227, 2.6; hosts with a link-local address must do
+ * so, RFC 3927, 2.5), or an answer to us that was sent to another station.
+ */
+ARP_INLINE unsigned int arp_odd_delivery(const struct arp_facts *f)
+{
+	if (!f->has_ethernet || f->operation != ARP_OP_REPLY || arp_is_gratuitous(f))
+		return ARP_DETAIL_NONE;
+	if (f->eth_destination & ARP_MAC_GROUP_BIT)
+		return f->sender_ip >> 16 == 0xa9fe || arp_is_nlb_multicast(f->eth_destination)
+			       ? ARP_DETAIL_NONE
+			       : ARP_DETAIL_DELIVERED_TO_ALL;
+	if (f->target_place & ARP_PLACE_OURS && !f->destination_is_ours)
+		return ARP_DETAIL_DELIVERED_TO_ANOTHER;
+	return ARP_DETAIL_NONE;
+}
+
+/* arp-unicast-request: Linux itself refreshes a neighbour so; off by default. */
+ARP_INLINE int arp_unicast_request(const struct arp_facts *f)
+{
+	return f->has_ethernet && f->operation == ARP_OP_REQUEST && f->eth_destination == f->device_mac;
+}
+
+/*
+ * arp-unsolicited-reply: an answer to us that nobody asked for. What was asked before the daemon started is not known:
+ * the caller says that it was.
+ */
+ARP_INLINE int arp_unsolicited_reply(const struct arp_facts *f)
+{
+	return f->operation == ARP_OP_REPLY && f->target_place & ARP_PLACE_OURS && !arp_is_gratuitous(f) &&
+	       !f->was_asked;
+}
+
+/*
+ * arp-local-spoof: a local program claims an address that no interface of its has. Load balancers and proxy-ARP daemons
+ * do so by design; what they do differs from an attack in that they speak for themselves, and that nobody else was
+ * heard to have the address.
+ */
+ARP_INLINE int arp_local_spoof(const struct arp_facts *f, unsigned int *detail)
+{
+	if (!f->sender_ip || f->sender_place & (ARP_PLACE_OURS | ARP_PLACE_UNKNOWN))
+		return 0;
+	*detail = f->sender_mac_is_ours && f->eth_source == f->sender_mac && !f->was_known &&
+				  (arp_is_gratuitous(f) || (f->operation == ARP_OP_REPLY && f->was_asked))
+			  ? ARP_DETAIL_SPOOF_ANNOUNCED
+			  : ARP_DETAIL_NONE;
+	return 1;
+}
+
+/* Frames that break one of these teach nothing: what they claim is not remembered, nor judged any further. */
+#define ARP_RULES_FORGED                                                                              \
+	(1u << ARP_RULE_MALFORMED | 1u << ARP_RULE_ADDRESS_CONFLICT | 1u << ARP_RULE_BAD_SENDER_MAC | \
+	 1u << ARP_RULE_BAD_SENDER_IP)
+
+/* The rules that a received frame breaks by what is in its header. */
+ARP_INLINE void arp_judge_received(const struct arp_facts *f, struct arp_verdict *verdict)
+{
+	unsigned int detail;
+
+	if (f->is_noarp)
+		return arp_break(verdict, ARP_RULE_ON_NOARP_DEVICE, ARP_DETAIL_NONE);
+	detail = arp_malformed(f);
+	if (detail)
+		return arp_break(verdict, ARP_RULE_MALFORMED, detail);
+	detail = arp_address_conflict(f);
+	if (detail)
+		arp_break(verdict, ARP_RULE_ADDRESS_CONFLICT, detail);
+	detail = arp_bad_sender_mac(f);
+	if (detail)
+		arp_break(verdict, ARP_RULE_BAD_SENDER_MAC, detail);
+	detail = arp_bad_sender_ip(f);
+	if (detail)
+		arp_break(verdict, ARP_RULE_BAD_SENDER_IP, detail);
+	if (arp_sender_mismatch(f))
+		arp_break(verdict, ARP_RULE_SENDER_MISMATCH, ARP_DETAIL_NONE);
+	if (arp_target_mismatch(f))
+		arp_break(verdict, ARP_RULE_TARGET_MISMATCH, ARP_DETAIL_NONE);
+	if (arp_unicast_request(f))
+		arp_break(verdict, ARP_RULE_UNICAST_REQUEST, ARP_DETAIL_NONE);
+	detail = arp_bad_target(f);
+	if (detail)
+		arp_break(verdict, ARP_RULE_BAD_TARGET, detail);
+	detail = arp_odd_delivery(f);
+	if (detail)
+		arp_break(verdict, ARP_RULE_ODD_DELIVERY, detail);
+	if (arp_bogon_sender(f) && !(verdict->rules & 1u << ARP_RULE_BAD_SENDER_IP))
+		arp_break(verdict, ARP_RULE_BOGON_SENDER,
+			  f->target_place & ARP_PLACE_OURS ? ARP_DETAIL_BOGON_ASKS_US : ARP_DETAIL_NONE);
+}
+
+/* The rules that a frame of a local process breaks; malformed ones are the receivers' matter. */
+ARP_INLINE void arp_judge_sent(const struct arp_facts *f, struct arp_verdict *verdict)
+{
+	unsigned int detail = ARP_DETAIL_NONE;
+
+	if (arp_malformed(f))
+		return;
+	if (arp_local_spoof(f, &detail))
+		arp_break(verdict, ARP_RULE_LOCAL_SPOOF, detail);
+	if (arp_sender_mismatch(f))
+		arp_break(verdict, ARP_RULE_SENDER_MISMATCH, ARP_DETAIL_NONE);
+	if (arp_target_mismatch(f))
+		arp_break(verdict, ARP_RULE_TARGET_MISMATCH, ARP_DETAIL_NONE);
 }
 
 #endif

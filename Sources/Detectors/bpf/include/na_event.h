@@ -32,10 +32,11 @@ struct na_key {
 	unsigned long long b;
 	unsigned long long c;
 	unsigned long long netns_cookie; /* never used twice, unlike the inode; 0 before Linux 5.12 */
-	unsigned int rule;
-	unsigned int netns; /* inode of the network namespace */
+	unsigned int netns;		 /* inode of the network namespace */
 	unsigned int ifindex;
-	unsigned int detail;
+	unsigned int also; /* the other rules that the same packet breaks, as bits: they share this event's fate */
+	unsigned short rule;
+	unsigned short detail;
 };
 
 struct na_event_head {
@@ -54,7 +55,10 @@ struct na_event_head {
 	unsigned int drop_reason; /* enum skb_drop_reason of the running kernel, where location is set */
 	char comm[NA_COMM_LEN];
 	char ifname[NA_IFNAME_LEN];
+	char master[NA_IFNAME_LEN]; /* the bridge or bond that the interface belongs to; empty for none */
 	char cgroup[NA_CGROUP_LEN];
+	unsigned int is_gateway; /* 1: the address concerned is the next hop of the namespace's default route */
+	unsigned int reserved;
 };
 
 /* One array slot per rule, written by the daemon at start and at reload while the programs run. */
@@ -62,8 +66,20 @@ struct na_rule_settings {
 	unsigned long long dedup_interval_ns; /* 0: every event is emitted */
 	unsigned long long token_interval_ns; /* RateLimitIntervalSec / RateLimitBurst */
 	unsigned long long burst_window_ns;   /* RateLimitIntervalSec */
-	unsigned int enabled;
 	unsigned int threshold; /* the rule's configurable number, 0 if it has none */
+	unsigned int reserved;
+};
+
+/* One slot: what the judging of a packet depends on besides the rules' own settings. */
+struct na_config {
+	unsigned long long started_ns; /* CLOCK_BOOTTIME; what went before is not remembered */
+	unsigned long long seed;       /* of the memory's hash: nobody outside shall choose what is forgotten */
+	unsigned int enabled;	       /* rules that are judged, as bits */
+	unsigned int memory_sets;      /* entries of the memory map */
+	unsigned int has_globs;	       /* [Trust] names interfaces */
+	unsigned int has_trust;	       /* [Trust] names MACs or addresses */
+	unsigned int generation;       /* 0 or 1: which half of the trust maps holds; a reload fills the other first */
+	unsigned int reserved;
 };
 
 /*
@@ -76,7 +92,25 @@ struct na_rule_totals {
 	unsigned long long limited;
 	unsigned long long overflow;
 	unsigned long long lost_ring;
+	unsigned long long trusted; /* met the rule, but [Trust] excuses it: not in seen */
 	unsigned long long seen;
+};
+
+/*
+ * One thing remembered about earlier packets; four of them are a set, and a set is a slot of the memory map. An entry
+ * ends by itself; one that is given up for another before its time is counted as forgotten.
+ */
+struct na_memory {
+	unsigned long long tag;	     /* hash of what it is about */
+	unsigned long long until_ns; /* worth nothing from then on */
+	unsigned long long a;
+	unsigned long long b;
+};
+
+#define NA_MEMORY_WAYS 4
+
+struct na_memory_set {
+	struct na_memory ways[NA_MEMORY_WAYS];
 };
 
 /* Argument and answer of the sweep program: the context of one run. */
@@ -90,8 +124,10 @@ struct na_sweep {
 };
 
 _Static_assert(sizeof(struct na_key) == 48, "na_key has no holes");
-_Static_assert(sizeof(struct na_event_head) == 400, "na_event_head has no holes");
+_Static_assert(sizeof(struct na_event_head) == 424, "na_event_head has no holes");
 _Static_assert(sizeof(struct na_rule_settings) == 32, "na_rule_settings has no holes");
-_Static_assert(sizeof(struct na_rule_totals) == 48, "na_rule_totals has no holes");
+_Static_assert(sizeof(struct na_config) == 40, "na_config has no holes");
+_Static_assert(sizeof(struct na_memory_set) == 128, "na_memory_set is two cache lines");
+_Static_assert(sizeof(struct na_rule_totals) == 56, "na_rule_totals has no holes");
 
 #endif

@@ -34,13 +34,17 @@ struct na_glob_word {
 	unsigned long long rules[NA_GLOB_LANES]; /* rules that do not judge what the lane's pattern matches, as bits */
 };
 
-struct na_globs {
-	unsigned long long words_used;
-	unsigned long long has_watch; /* 1: what no pattern of WatchInterfaces= matches is not judged */
-	struct na_glob_word words[NA_GLOB_WORDS];
-};
+_Static_assert(sizeof(struct na_glob_word) == 8 * (256 + 4 + NA_GLOB_LANES), "na_glob_word has no holes");
 
-_Static_assert(sizeof(struct na_globs) == 8 * (2 + NA_GLOB_WORDS * (256 + 4 + NA_GLOB_LANES)), "na_globs has no holes");
+/* A look at all words for one name. */
+struct na_glob_search {
+	char name[NA_IFNAME_LEN];
+	unsigned int ignored;
+	unsigned char has_watch; /* there is a pattern of WatchInterfaces=: what none of them matches is not judged */
+	unsigned char is_watched;
+	unsigned char padding[2];
+	unsigned int first_word; /* of the generation that holds */
+};
 
 #define NA_RULES_ALL 0xffffffffu
 
@@ -54,6 +58,20 @@ enum na_trust_flag {
 struct na_trust_mark {
 	unsigned int flags;
 	unsigned int rules; /* rules that do not judge such a sender, as bits */
+};
+
+/* Key of a table of prefixes: the generation, which changes with every reload, stands before the address. */
+struct na_trust_prefix {
+	unsigned int length; /* in bits, the generation's eight among them */
+	unsigned char generation;
+	unsigned char bytes[7]; /* network byte order */
+};
+
+/* Key of a known binding; with mac 0 it says that the address has any. */
+struct na_trust_binding {
+	unsigned long long mac;
+	unsigned int ip; /* host byte order */
+	unsigned int generation;
 };
 
 /* The patterns of one word that match the name, as their accepting states. */
@@ -71,26 +89,24 @@ NA_TRUST_INLINE unsigned long long na_glob_matches(const struct na_glob_word *wo
 	return states & word->accept;
 }
 
-/* The rules, as bits, that do not judge what happens on the interface of that name (NA_IFNAME_LEN bytes). */
-NA_TRUST_INLINE unsigned int na_ignored_rules(const struct na_globs *globs, const char *name)
+NA_TRUST_INLINE void na_try_word(const struct na_glob_word *word, struct na_glob_search *search)
 {
-	int is_watched = !globs->has_watch;
-	unsigned int ignored = 0;
+	unsigned long long matches;
 
-	for (int w = 0; w < NA_GLOB_WORDS; w++) {
-		const struct na_glob_word *word = &globs->words[w];
-		unsigned long long matches;
+	if (!word->start)
+		return;
+	matches = na_glob_matches(word, search->name);
+	search->has_watch |= word->watch != 0;
+	search->is_watched |= (matches & word->watch) != 0;
+	for (int lane = 0; lane < NA_GLOB_LANES; lane++)
+		if (matches >> lane * NA_GLOB_LANE_BITS & ((1 << NA_GLOB_LANE_BITS) - 1))
+			search->ignored |= word->rules[lane];
+}
 
-		if (w >= globs->words_used)
-			break;
-		matches = na_glob_matches(word, name);
-		if (matches & word->watch)
-			is_watched = 1;
-		for (int lane = 0; lane < NA_GLOB_LANES; lane++)
-			if (matches >> lane * NA_GLOB_LANE_BITS & ((1 << NA_GLOB_LANE_BITS) - 1))
-				ignored |= word->rules[lane];
-	}
-	return is_watched ? ignored : NA_RULES_ALL;
+/* The rules, as bits, that do not judge what happens on the interface that was searched for. */
+NA_TRUST_INLINE unsigned int na_ignored_rules(const struct na_glob_search *search)
+{
+	return search->has_watch && !search->is_watched ? NA_RULES_ALL : search->ignored;
 }
 
 #endif

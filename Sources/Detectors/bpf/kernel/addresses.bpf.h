@@ -9,37 +9,75 @@
 #ifndef NA_ADDRESSES_BPF_H
 #define NA_ADDRESSES_BPF_H
 
-#include "core.h"
+#include "arp_facts.h"
+#include "devices.bpf.h"
 
-#define NA_ADDRESSES_NEAR 16 /* looked at without a helper call: more than most devices have */
 #define NA_ADDRESSES_MAX 128 /* looked at per device at all; with more, what is ours is not known */
-#define NA_UPPERS_MAX 8	     /* devices stacked directly on one that are looked at */
 
-#define NA_OURS 1
-#define NA_SUBNET_BROADCAST 2
-#define NA_UNKNOWN 3 /* there are more addresses than we look at: neither ours nor foreign */
+/* Two addresses are looked up in one walk: the answer for the first stands in the low byte, for the second above it. */
+#define NA_SECOND 8
 
-static __always_inline int na_find_address(struct net_device *dev, __be32 ip, const bool is_direct, const int max)
+/* One address of a device. */
+struct na_own_address {
+	__u64 next;
+	__be32 local;
+	__be32 network;
+	__be32 mask;
+	__be32 broadcast;
+	__u32 flags; /* IFA_F_* */
+	__u8 length;
+};
+
+#define NA_IFADDR_OFFSET(field) (bpf_core_field_offset(struct in_ifaddr, field))
+#define NA_IFADDR_SPAN 96 /* from ifa_next to ifa_flags; 60 bytes in 6.18 */
+#define NA_IFA_SECONDARY 1
+
+/* All fields with one call of the helper: most of what it costs is the call. */
+static __always_inline void na_read_address(__u64 address, struct na_own_address *own)
 {
-	struct in_device *in_dev = NA_READ(is_direct, dev, ip_ptr);
-	struct in_ifaddr *address;
+	const __u32 start = NA_IFADDR_OFFSET(ifa_next), flags = NA_IFADDR_OFFSET(ifa_flags) - start;
+	const __u32 local = NA_IFADDR_OFFSET(ifa_local) - start, network = NA_IFADDR_OFFSET(ifa_address) - start;
+	const __u32 mask = NA_IFADDR_OFFSET(ifa_mask) - start, broadcast = NA_IFADDR_OFFSET(ifa_broadcast) - start;
+	const __u32 length = NA_IFADDR_OFFSET(ifa_prefixlen) - start;
+	__u8 bytes[NA_IFADDR_SPAN];
 
-	if (!in_dev)
-		return 0;
-	address = NA_READ(is_direct, in_dev, ifa_list);
-	for (int i = 0; i < max && address; i++) {
-		if (NA_READ(is_direct, address, ifa_local) == ip || NA_READ(is_direct, address, ifa_broadcast) == ip)
-			break;
-		address = NA_READ(is_direct, address, ifa_next);
-	}
-	if (!address)
-		return 0;
-	if (NA_READ(is_direct, address, ifa_local) == ip)
-		return NA_OURS;
-	if (NA_READ(is_direct, address, ifa_broadcast) != ip)
-		return NA_UNKNOWN;
+	bpf_probe_read_kernel(bytes, flags + sizeof(own->flags), (void *)address + start);
+	own->next = *(__u64 *)bytes;
+	own->local = *(__be32 *)(bytes + local);
+	own->network = *(__be32 *)(bytes + network);
+	own->mask = *(__be32 *)(bytes + mask);
+	own->broadcast = *(__be32 *)(bytes + broadcast);
+	own->length = bytes[length];
+	own->flags = *(__u32 *)(bytes + flags);
+}
+
+/* 1 for 0, else 0: without a branch, and so that the compiler does not see one in it. */
+static __always_inline __u32 na_is_zero(__u32 number)
+{
+	__u32 negative = -number, sign;
+
+	barrier_var(negative);
+	sign = (number | negative) >> 31;
+	barrier_var(sign);
+	return sign ^ 1;
+}
+
+/*
+ * What `ip` is to one address that a device has. Without branches: the verifier would follow each combination of them
+ * through every round of the loop.
+ */
+static __always_inline __u32 na_relation(__be32 ip, const struct na_own_address *own)
+{
 	/* /31 and /32 have no broadcast address (RFC 3021). */
-	return NA_READ(is_direct, address, ifa_prefixlen) < 31 ? NA_SUBNET_BROADCAST : 0;
+	const __u32 has_broadcast = na_is_zero(own->length & 32) & (na_is_zero(own->length ^ 31) ^ 1);
+	const __u32 is_movable = na_is_zero(own->length ^ 32) | (own->flags & NA_IFA_SECONDARY);
+	__u32 is_ours = na_is_zero(ip ^ own->local), place = is_ours * ARP_PLACE_OURS;
+
+	place |= is_ours * is_movable * ARP_PLACE_MOVABLE;
+	place |= na_is_zero(ip ^ own->broadcast) * has_broadcast * ARP_PLACE_SUBNET_BROADCAST;
+	place |= na_is_zero((ip ^ own->network) & own->mask) * ARP_PLACE_ON_LINK;
+	place |= (na_is_zero(~own->mask) ^ 1) * ARP_PLACE_HAS_SUBNET;
+	return place;
 }
 
 static __always_inline __u64 na_device_mac(struct net_device *dev)
@@ -48,34 +86,6 @@ static __always_inline __u64 na_device_mac(struct net_device *dev)
 
 	bpf_probe_read_kernel(mac, sizeof(mac), BPF_CORE_READ(dev, dev_addr));
 	return na_mac_bits(mac);
-}
-
-struct na_upper_walk {
-	struct list_head *first; /* the list's head, where the walk ends */
-	struct list_head *at;
-};
-
-static __always_inline struct na_upper_walk na_uppers(struct net_device *dev)
-{
-	struct na_upper_walk walk = {};
-
-	/* The list head is inside the device: its address is an offset, not something to read. */
-	walk.first = (void *)dev + bpf_core_field_offset(dev->adj_list.upper);
-	walk.at = BPF_CORE_READ(dev, adj_list.upper.next);
-	return walk;
-}
-
-/* The next device stacked on the one the walk began with, or NULL. */
-static __always_inline struct net_device *na_next_upper(struct na_upper_walk *walk)
-{
-	struct list_head *at = walk->at;
-	struct netdev_adjacent *adjacent;
-
-	if (!at || at == walk->first)
-		return NULL;
-	adjacent = (void *)at - bpf_core_field_offset(struct netdev_adjacent, list);
-	walk->at = BPF_CORE_READ(at, next);
-	return BPF_CORE_READ(adjacent, dev);
 }
 
 static __always_inline bool na_is_vlan_device(struct net_device *dev)
@@ -109,61 +119,67 @@ static __always_inline __u32 na_vlan_behind(struct net_device *upper, __u32 vlan
 	return id == vlan ? NA_VLAN_NONE : NA_VLAN_FOREIGN;
 }
 
-/* True when nothing is stacked on the device: the usual case, decided without a helper call. */
-static __always_inline bool na_has_no_upper(struct net_device *dev)
-{
-	return (void *)dev->adj_list.upper.next == (void *)dev + bpf_core_field_offset(dev->adj_list.upper);
-}
-
 /*
  * The walks over stacked devices are global functions: the verifier looks at each once, not again on every path that
  * leads to it, which made loading ten times slower. Such functions take numbers, so devices come as addresses.
  */
 
-__noinline int na_find_address_of(__u64 device, __be32 ip)
+/* What the two are to the addresses of a list, whose first is `at`. */
+__noinline int na_find_addresses(__u64 at, __be32 first, __be32 second)
 {
-	return na_find_address((void *)device, ip, false, NA_ADDRESSES_MAX);
+	__u32 places = 0;
+
+	for (int i = 0; i < NA_ADDRESSES_MAX && at; i++) {
+		struct na_own_address own;
+
+		na_read_address(at, &own);
+		places |= na_relation(first, &own);
+		places |= na_relation(second, &own) << NA_SECOND;
+		/* Forgets what it knows of the value: else each round is followed for each combination of bits. */
+		barrier_var(places);
+		at = own.next;
+	}
+	return at ? places | ARP_PLACE_UNKNOWN | ARP_PLACE_UNKNOWN << NA_SECOND : places;
 }
 
-__noinline int na_find_upper_address(__u64 device, __be32 ip, __u32 vlan)
+static __always_inline __u64 na_addresses_of(struct net_device *dev)
+{
+	return (__u64)BPF_CORE_READ(dev, ip_ptr, ifa_list);
+}
+
+__noinline int na_find_upper_addresses(__u64 device, __be32 first, __be32 second, __u32 vlan)
 {
 	struct na_upper_walk walk = na_uppers((void *)device);
+	int places = 0;
 
 	for (int i = 0; i < NA_UPPERS_MAX; i++) {
 		struct net_device *upper = na_next_upper(&walk);
-		int found;
 
 		if (!upper)
 			break;
-		if (na_vlan_behind(upper, vlan) != NA_VLAN_NONE)
-			continue;
-		found = na_find_address_of((__u64)upper, ip);
-		if (found)
-			return found;
+		if (na_vlan_behind(upper, vlan) == NA_VLAN_NONE)
+			places |= na_find_addresses(na_addresses_of(upper), first, second);
 	}
-	return 0;
+	return places;
 }
 
 /* Two levels up: a VLAN or bridge on a bond, a macvlan on a bridge. */
-__noinline int na_find_stacked_address(__u64 device, __be32 ip, __u32 vlan)
+__noinline int na_find_stacked_addresses(__u64 device, __be32 first, __be32 second, __u32 vlan)
 {
 	struct na_upper_walk walk = na_uppers((void *)device);
+	int places = na_find_upper_addresses(device, first, second, vlan);
 
 	for (int i = 0; i < NA_UPPERS_MAX; i++) {
 		struct net_device *upper = na_next_upper(&walk);
 		__u32 behind;
-		int found;
 
 		if (!upper)
 			break;
 		behind = na_vlan_behind(upper, vlan);
-		if (behind == NA_VLAN_FOREIGN)
-			continue;
-		found = na_find_upper_address((__u64)upper, ip, behind);
-		if (found)
-			return found;
+		if (behind != NA_VLAN_FOREIGN)
+			places |= na_find_upper_addresses((__u64)upper, first, second, behind);
 	}
-	return na_find_upper_address(device, ip, vlan);
+	return places;
 }
 
 __noinline int na_is_upper_mac(__u64 device, __u64 mac)
@@ -219,26 +235,43 @@ static __always_inline __u64 na_device_address(struct sk_buff *skb)
 }
 
 /*
- * Looks for `ip` among the addresses of the packet's device and of what is stacked on it. A tagged frame is for the
- * VLAN of its id above the device, an untagged one for everything else.
+ * What two addresses are to the packet's device and to what is stacked on it. A tagged frame is for the VLAN of its id
+ * above the device, an untagged one for everything else.
  */
-static __always_inline int na_find_our_address(struct sk_buff *skb, struct net_device *dev, __be32 ip, __u32 vlan)
+static __always_inline __u32 na_find_our_addresses(struct sk_buff *skb, struct net_device *dev, __be32 first,
+						   __be32 second, __u32 vlan)
 {
-	int found = vlan == NA_VLAN_NONE ? na_find_address(dev, ip, true, NA_ADDRESSES_NEAR) : 0;
+	__u32 places = 0;
 
-	if (found == NA_UNKNOWN)
-		found = na_find_address_of(na_device_address(skb), ip);
-	if (found || na_has_no_upper(dev))
-		return found;
-	return na_find_stacked_address(na_device_address(skb), ip, vlan);
+	if (vlan == NA_VLAN_NONE && dev->ip_ptr)
+		places = na_find_addresses((__u64)BPF_CORE_READ(dev, ip_ptr, ifa_list), first, second);
+	if (!na_has_no_upper(dev))
+		places |= na_find_stacked_addresses(na_device_address(skb), first, second, vlan);
+	return places;
+}
+
+/*
+ * The device that stands for the frame's broadcast domain: the topmost bridge or bond above, or the device itself. So
+ * what was heard on one port of a bridge is known on the others, and on the bridge.
+ */
+__noinline int na_domain_of(__u64 device)
+{
+	__u64 at = device;
+
+	for (int i = 0; i < 3; i++) {
+		__u64 master = na_master_of(at);
+
+		if (!master)
+			break;
+		at = master;
+	}
+	return BPF_CORE_READ((struct net_device *)at, ifindex);
 }
 
 /* True for the MAC of the device or of one stacked on it: our own frame come back, not another station. */
-static __always_inline bool na_is_our_mac(struct sk_buff *skb, struct net_device *dev, __u64 mac)
+static __always_inline bool na_is_our_mac(struct sk_buff *skb, struct net_device *dev, __u64 device_mac, __u64 mac)
 {
-	if (na_device_mac(dev) == mac)
-		return true;
-	return !na_has_no_upper(dev) && na_is_stacked_mac(na_device_address(skb), mac);
+	return mac == device_mac || (!na_has_no_upper(dev) && na_is_stacked_mac(na_device_address(skb), mac));
 }
 
 #endif

@@ -26,9 +26,68 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+/* A node of the routing table's trie: a leaf where bits is 0, else its first child stands where a leaf has its list. */
+struct key_vector {
+	__u32 key;
+	unsigned char bits;
+	struct hlist_head leaf;
+};
+
+struct trie {
+	struct key_vector kv[1];
+};
+
+struct fib_table {
+	struct trie *tb_data; /* unsigned long in the kernel */
+};
+
+struct fib_nh_common {
+	union {
+		__be32 ipv4;
+	} nhc_gw;
+};
+
+struct fib_nh {
+	struct fib_nh_common nh_common;
+};
+
+struct nh_info {
+	struct fib_nh_common fib_nhc;
+};
+
+struct nexthop {
+	bool is_group;
+	struct nh_info *nh_info;
+};
+
+struct fib_info {
+	int fib_nhs;
+	struct nexthop *nh; /* since 5.3: a nexthop object instead of fib_nh */
+	struct fib_nh fib_nh[0];
+};
+
+struct fib_alias {
+	struct hlist_node fa_list;
+	struct fib_info *fa_info;
+	__u8 fa_slen;
+};
+
+struct netns_ipv4 {
+	struct fib_table *fib_main;
+};
+
 struct net {
 	struct ns_common ns;
 	__u64 net_cookie;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
@@ -42,8 +101,11 @@ struct rtnl_link_ops {
 struct in_ifaddr {
 	struct in_ifaddr *ifa_next;
 	__be32 ifa_local;
+	__be32 ifa_address;
+	__be32 ifa_mask;
 	__be32 ifa_broadcast;
 	unsigned char ifa_prefixlen;
+	__u32 ifa_flags;
 };
 
 struct in_device {
@@ -53,6 +115,7 @@ struct in_device {
 struct net_device {
 	char name[16];
 	int ifindex;
+	unsigned int flags; /* IFF_* */
 	unsigned short type;
 	unsigned char addr_len;
 	unsigned char *dev_addr;
@@ -71,6 +134,7 @@ struct vlan_dev_priv {
 
 struct netdev_adjacent {
 	struct net_device *dev;
+	bool master;
 	struct list_head list;
 };
 
@@ -110,8 +174,14 @@ struct sk_buff {
 	unsigned char *data;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct neigh_table {
 	int family;
+	int gc_thresh3;
+	atomic_t entries;
 };
 
 struct neighbour {
@@ -174,6 +244,7 @@ struct task_struct {
 #define NA_ETH_HLEN 14
 #define NA_VLAN_HLEN 4
 #define NA_ARPHRD_ETHER 1
+#define NA_IFF_NOARP 0x80
 #define NA_AF_UNSPEC 0
 #define NA_AF_INET 2
 #define NA_AF_PACKET 17
@@ -222,6 +293,16 @@ static __always_inline __u64 na_packet_address(void *ctx)
 static __always_inline __u32 na_data_offset(struct sk_buff *skb)
 {
 	return (__u64)BPF_CORE_READ(skb, data) - (__u64)BPF_CORE_READ(skb, head);
+}
+
+/* 64-bit finalizer of MurmurHash3's kind: every bit of the input changes half of the output's. */
+static __always_inline __u64 na_mix(__u64 a, __u64 b)
+{
+	__u64 hash = (a ^ (b * 0x9e3779b97f4a7c15ULL)) * 0xff51afd7ed558ccdULL;
+
+	hash ^= hash >> 32;
+	hash *= 0xc4ceb9fe1a85ec53ULL;
+	return hash ^ hash >> 29;
 }
 
 /* Six bytes as a number, first byte highest. */

@@ -15,8 +15,9 @@
 #ifndef NA_GATE_BPF_H
 #define NA_GATE_BPF_H
 
-#include "core.h"
+#include "devices.bpf.h"
 #include "na_event.h"
+#include "route.bpf.h"
 
 #define NA_RING_BYTES (256 * 1024) /* some 450 events: twice the default burst of a rule */
 #define NA_KEYS_DEFAULT 8192	   /* the daemon sets MaxKeys= before load */
@@ -24,11 +25,12 @@
 #define NA_OVERFLOW_INTERVAL_NS 1000000000ULL
 #define NA_FORGET_NS 10000000000ULL /* a key is kept this long after its last event, however short its interval */
 
-/* Where an event was seen; kept with its key, because a summary has no packet to ask. */
+/* Where an event was seen; probe and direction are kept with its key, because a summary has no packet to ask. */
 struct na_origin {
 	struct net_device *dev; /* may be NULL */
 	__u32 probe;
 	__u32 direction;
+	__be32 address; /* the one that the event is about, if it is told when that is the default gateway; or 0 */
 };
 
 struct na_key_state {
@@ -61,6 +63,13 @@ struct {
 } settings SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct na_config);
+} config SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, NA_RULES_MAX);
 	__type(key, __u32);
@@ -86,8 +95,53 @@ struct {
 	__type(value, __u64);
 } buckets SEC(".maps");
 
+/* What becomes of an event: the counters of na_rule_totals, in their order. */
+enum na_fate {
+	NA_FATE_EMITTED,
+	NA_FATE_DEDUPLICATED,
+	NA_FATE_LIMITED,
+	NA_FATE_OVERFLOW,
+	NA_FATE_LOST_RING,
+	NA_FATE_TRUSTED,
+	NA_FATE_COUNT,
+};
+
 /* A program on one hook may interrupt one on another on the same CPU: per-CPU counters need atomic additions too. */
 #define na_count(counter) __sync_fetch_and_add(&(counter), 1)
+
+static __always_inline void na_book(struct na_rule_totals *total, __u32 fate)
+{
+	na_count((&total->emitted)[fate]);
+}
+
+/* Books the same fate for several rules. Global, so that the verifier looks at the loop once. */
+__noinline int na_book_rules(__u32 rules, __u32 fate)
+{
+	if (fate >= NA_FATE_COUNT)
+		return 0;
+	for (int i = 0; i < NA_RULES_MAX && rules; i++) {
+		__u32 rule = __builtin_ctz(rules);
+		struct na_rule_totals *total = bpf_map_lookup_elem(&totals, &rule);
+
+		rules &= rules - 1;
+		/* The verifier is to forget which bits it has followed: else it follows each set of them. */
+		barrier_var(rules);
+		if (!total)
+			continue;
+		if (fate != NA_FATE_TRUSTED)
+			na_count(total->seen);
+		na_book(total, fate);
+	}
+	return 0;
+}
+
+/* Books an event's fate for its rule and for the others that the packet breaks. */
+static __always_inline void na_settle(struct na_rule_totals *total, __u32 also, __u32 fate)
+{
+	na_book(total, fate);
+	if (also)
+		na_book_rules(also, fate);
+}
 
 static __always_inline bool na_take_token(__u32 rule, const struct na_rule_settings *limits, __u64 now)
 {
@@ -108,12 +162,6 @@ static __always_inline bool na_take_token(__u32 rule, const struct na_rule_setti
 			return true;
 	}
 	return false;
-}
-
-static __always_inline void na_read_ifname(char *name, struct net_device *dev)
-{
-	if (dev)
-		bpf_core_read_str(name, NA_IFNAME_LEN, &dev->name);
 }
 
 /* The key's state, made if there is none; NULL when the table is full. */
@@ -149,6 +197,13 @@ static __always_inline void na_set_place(struct na_key *key, struct net_device *
 		key->netns_cookie = NA_READ(is_direct, net, net_cookie);
 }
 
+static __always_inline struct na_config *na_config_slot(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
 static __always_inline __u32 na_threshold(__u32 rule)
 {
 	struct na_rule_settings *rule_settings = bpf_map_lookup_elem(&settings, &rule);
@@ -156,61 +211,24 @@ static __always_inline __u32 na_threshold(__u32 rule)
 	return rule_settings ? rule_settings->threshold : 0;
 }
 
-/* Leaf directory of the task's control group; empty for the root. */
-static __always_inline void na_read_cgroup(char *name)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	bpf_probe_read_kernel_str(name, NA_CGROUP_LEN, BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, name));
-}
-
-/* What an emitted event tells beyond its key: times, device, who ran, and the kernel stack. */
-static __always_inline void na_fill(void *ctx, struct na_event_head *head, const struct na_key *key,
-				    const struct na_origin *origin, struct na_key_state *state, __u64 now)
-{
-	long bytes;
-
-	head->key = *key;
-	head->kind = NA_KIND_EVENT;
-	head->boottime_ns = now;
-	head->first_ns = state->first_ns;
-	head->last_ns = now;
-	head->suppressed = __sync_lock_test_and_set(&state->suppressed, 0);
-	head->probe = origin->probe;
-	head->direction = origin->direction;
-	na_read_ifname(head->ifname, origin->dev);
-	head->pid = bpf_get_current_pid_tgid() >> 32;
-	bpf_get_current_comm(head->comm, sizeof(head->comm));
-	na_read_cgroup(head->cgroup);
-	bytes = bpf_get_stack(ctx, head->stack, sizeof(head->stack), 0);
-	if (bytes > 0)
-		head->stack_depth = (__u32)bytes / sizeof(head->stack[0]);
-}
-
 /*
- * Whether an event of a key that is in the table gets an entry. If not, it is counted here and stays with its key; if
- * so, the caller must have room for it or give `*before` back to state->emitted_ns.
+ * Whether an event of a key that is in the table gets an entry: NA_FATE_EMITTED, or what it is counted as instead. The
+ * caller must have room for an entry or give `*before` back to state->emitted_ns.
  */
-static __always_inline bool na_admit(__u32 rule, struct na_rule_totals *total, const struct na_rule_settings *limits,
-				     struct na_key_state *state, __u64 now, __u64 *before)
+static __always_inline __u32 na_admit(__u32 rule, const struct na_rule_settings *limits, struct na_key_state *state,
+				      __u64 now, __u64 *before)
 {
 	__u64 emitted = *(volatile __u64 *)&state->emitted_ns;
 
 	*before = emitted;
 	/* Another CPU may have emitted after our clock reading: that too is within the interval. */
-	if (emitted && (emitted > now || now - emitted < limits->dedup_interval_ns)) {
-		na_count(total->deduplicated);
-		return false;
-	}
-	if (!na_take_token(rule, limits, now)) {
-		na_count(total->limited);
-		return false;
-	}
-	if (__sync_val_compare_and_swap(&state->emitted_ns, emitted, now) != emitted) {
-		na_count(total->deduplicated);
-		return false;
-	}
-	return true;
+	if (emitted && (emitted > now || now - emitted < limits->dedup_interval_ns))
+		return NA_FATE_DEDUPLICATED;
+	if (!na_take_token(rule, limits, now))
+		return NA_FATE_LIMITED;
+	if (__sync_val_compare_and_swap(&state->emitted_ns, emitted, now) != emitted)
+		return NA_FATE_DEDUPLICATED;
+	return NA_FATE_EMITTED;
 }
 
 /* The same for an event whose key found no room; it leaves no trace but its rule's count. */
@@ -225,125 +243,90 @@ static __always_inline bool na_admit_overflow(__u32 rule, const struct na_rule_s
 	       __sync_val_compare_and_swap(&state->emitted_ns, emitted, now) == emitted;
 }
 
-/*
- * Counts one event of `key` and decides about it. Returns zeroed ring memory of `size` bytes with the head filled in,
- * or NULL when the event was counted and that is all. The caller adds what its detector knows and submits.
- */
-static __always_inline void *na_gate(void *ctx, const struct na_key *key, const struct na_origin *origin, __u64 size)
+/* The names of the device and of its master, and whether the event is about the namespace's gateway. */
+static __always_inline void na_read_device(struct na_event_head *head, struct net_device *dev, __be32 address)
 {
-	__u32 rule = key->rule;
+	__u64 number = 0;
+
+	if (!dev)
+		return;
+	na_read_ifname(head->ifname, dev);
+	/* As a number: that is what global functions take. */
+	bpf_probe_read_kernel(&number, sizeof(number), &dev);
+	na_read_ifname(head->master, (void *)na_master_of(number));
+	if (address)
+		head->is_gateway = na_is_gateway(number, address);
+}
+
+/* What an entry tells beyond its key: times, device, who ran, and the kernel stack. */
+static __always_inline void na_fill(void *ctx, struct na_event_head *head, const struct na_key *key,
+				    const struct na_origin *origin, struct na_key_state *state, __u64 now)
+{
+	long bytes;
+
+	head->key = *key;
+	head->kind = NA_KIND_EVENT;
+	head->boottime_ns = now;
+	head->first_ns = state->first_ns;
+	head->last_ns = now;
+	head->suppressed = __sync_lock_test_and_set(&state->suppressed, 0);
+	head->probe = origin->probe;
+	head->direction = origin->direction;
+	na_read_device(head, origin->dev, origin->address);
+	head->pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(head->comm, sizeof(head->comm));
+	na_read_cgroup(head->cgroup);
+	bytes = bpf_get_stack(ctx, head->stack, sizeof(head->stack), 0);
+	if (bytes > 0)
+		head->stack_depth = (__u32)bytes / sizeof(head->stack[0]);
+}
+
+/*
+ * Counts one event of `key` and of the rules in key->also, and decides about it. Returns zeroed ring memory of `size`
+ * bytes with the head filled in, or NULL when the event was counted and that is all. The caller adds what its detector
+ * knows and submits. `now` is the clock's reading for this event.
+ */
+static __always_inline void *na_gate(void *ctx, const struct na_key *key, const struct na_origin *origin, __u64 now,
+				     __u64 size)
+{
+	__u32 rule = key->rule, fate;
 	struct na_rule_settings *limits = bpf_map_lookup_elem(&settings, &rule);
 	struct na_rule_totals *total = bpf_map_lookup_elem(&totals, &rule);
 	struct na_key_state *state, *in_table;
 	struct na_event_head *head;
-	__u64 now, before = 0;
+	__u64 before = 0;
 
-	if (!limits || !total || !limits->enabled)
+	if (!limits || !total)
 		return NULL;
 	na_count(total->seen);
-	now = bpf_ktime_get_boot_ns();
 	in_table = na_key_state(key, origin, now);
 	state = in_table ? in_table : bpf_map_lookup_elem(&overflows, &rule);
 	if (!state)
 		return NULL;
-	if (!in_table) {
-		if (!na_admit_overflow(rule, limits, state, now)) {
-			na_count(total->overflow);
-			return NULL;
-		}
-		state->first_ns = now;
-	} else {
+	if (in_table) {
 		state->last_ns = now;
-		if (!na_admit(rule, total, limits, state, now, &before)) {
-			na_count(state->suppressed);
-			return NULL;
-		}
+		fate = na_admit(rule, limits, state, now, &before);
+	} else {
+		fate = na_admit_overflow(rule, limits, state, now) ? NA_FATE_EMITTED : NA_FATE_OVERFLOW;
+		if (fate == NA_FATE_EMITTED)
+			state->first_ns = now;
 	}
-	head = bpf_ringbuf_reserve(&events, size, 0);
+	head = fate == NA_FATE_EMITTED ? bpf_ringbuf_reserve(&events, size, 0) : NULL;
 	if (!head) {
-		na_count(total->lost_ring);
-		if (in_table) {
-			state->emitted_ns = before;
-			na_count(state->suppressed);
+		if (fate == NA_FATE_EMITTED) {
+			fate = NA_FATE_LOST_RING;
+			if (in_table)
+				state->emitted_ns = before;
 		}
+		if (in_table)
+			na_count(state->suppressed);
+		na_settle(total, key->also, fate);
 		return NULL;
 	}
-	na_count(total->emitted);
+	na_settle(total, key->also, NA_FATE_EMITTED);
 	__builtin_memset(head, 0, size);
 	na_fill(ctx, head, key, origin, state, now);
 	return head;
-}
-
-/* When a key wants attention: its interval ends, or it has been idle long enough to be forgotten. */
-static __always_inline __u64 na_key_deadline(const struct na_key_state *state, __u64 interval)
-{
-	if (state->suppressed)
-		return (state->emitted_ns ? state->emitted_ns : state->first_ns) + interval;
-	return state->last_ns + (interval > NA_FORGET_NS ? interval : NA_FORGET_NS);
-}
-
-/* Writes the key's summary into the ring; the count moves from the key to the record in one exchange. */
-static __always_inline bool na_write_summary(const struct na_key *key, struct na_key_state *state, __u64 now)
-{
-	struct na_event_head *head = bpf_ringbuf_reserve(&events, sizeof(*head), 0);
-
-	if (!head)
-		return false;
-	__builtin_memset(head, 0, sizeof(*head));
-	head->key = *key;
-	head->kind = NA_KIND_SUMMARY;
-	head->boottime_ns = now;
-	head->first_ns = state->first_ns;
-	head->last_ns = state->last_ns;
-	head->probe = state->probe;
-	head->direction = state->direction;
-	__builtin_memcpy(head->ifname, state->ifname, sizeof(head->ifname));
-	state->emitted_ns = now;
-	head->suppressed = __sync_lock_test_and_set(&state->suppressed, 0);
-	bpf_ringbuf_submit(head, BPF_RB_NO_WAKEUP);
-	return true;
-}
-
-static long na_sweep_key(struct bpf_map *map, struct na_key *key, struct na_key_state *state, struct na_sweep *sweep)
-{
-	__u32 rule = key->rule;
-	struct na_rule_settings *limits = bpf_map_lookup_elem(&settings, &rule);
-	__u64 interval = limits ? limits->dedup_interval_ns : 0;
-	__u64 deadline = na_key_deadline(state, interval);
-	struct na_key copy = *key;
-
-	if (state->suppressed && (sweep->is_final || deadline <= sweep->now_ns) && sweep->budget) {
-		if (!na_write_summary(&copy, state, sweep->now_ns)) {
-			sweep->ring_full = 1;
-			sweep->next_ns = sweep->now_ns;
-			sweep->keys++;
-			return 1;
-		}
-		sweep->budget--;
-		deadline = na_key_deadline(state, interval);
-	} else if (!state->suppressed && deadline <= sweep->now_ns) {
-		bpf_map_delete_elem(&keys, &copy);
-		return 0;
-	}
-	sweep->keys++;
-	if (!sweep->next_ns || deadline < sweep->next_ns)
-		sweep->next_ns = deadline;
-	return 0;
-}
-
-/* Run by the daemon: summaries of quiet keys, then idle keys are forgotten. */
-SEC("syscall")
-int sweep_keys(struct na_sweep *argument)
-{
-	struct na_sweep sweep = {
-		.now_ns = argument->now_ns,
-		.budget = argument->budget,
-		.is_final = argument->is_final,
-	};
-
-	bpf_for_each_map_elem(&keys, na_sweep_key, &sweep, 0);
-	*argument = sweep;
-	return 0;
 }
 
 #endif

@@ -3,8 +3,8 @@
 #ifndef NA_GSO_REPORT_BPF_H
 #define NA_GSO_REPORT_BPF_H
 
-#include "gate.bpf.h"
 #include "gso_packet.bpf.h"
+#include "trust.bpf.h"
 #include "tun_device.bpf.h"
 
 /* Where a packet was judged, and what is known of it there. */
@@ -86,13 +86,18 @@ static __always_inline void report(void *ctx, struct sk_buff *skb, struct na_key
 				   const bool is_direct)
 {
 	struct net_device *dev = view->origin.dev;
+	struct na_config *known = na_config_slot();
 	struct gso_event *event;
+	__u64 device = 0;
 
+	bpf_probe_read_kernel(&device, sizeof(device), &dev);
+	if (!known || !na_left_by_trust(known, 1u << (key->rule & (NA_RULES_MAX - 1)), 0, device))
+		return;
 	na_set_place(key, dev, is_direct);
 	key->a = (__u64)view->packet.ip_version << 56 | (__u64)view->device_kind << 48 | view->gso.type;
 	key->b = address_word(&view->packet, view->packet.source);
 	key->c = address_word(&view->packet, view->packet.destination);
-	event = na_gate(ctx, key, &view->origin, sizeof(*event));
+	event = na_gate(ctx, key, &view->origin, bpf_ktime_get_boot_ns(), sizeof(*event));
 	if (!event)
 		return;
 	fill_packet(event, skb, view);
