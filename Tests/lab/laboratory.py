@@ -11,6 +11,9 @@ from records import brief, is_anomaly, key
 from tap import Tap
 
 
+NOTICE = 5
+
+
 class Laboratory:
     """A running daemon that writes to a private journald, and a beacon to know that it has caught up.
 
@@ -64,6 +67,15 @@ class Laboratory:
             found = anomalies(self.daemon.records, namespace)
             assert not found, f"normal traffic was reported: {brief(found)}"
 
+    def healthy(self, namespaces, expected=()):
+        """Of these namespaces: exactly what is expected (`rule` or `rule case`), and no entry above notice."""
+        self.settle()
+        found = [entry for namespace in namespaces for entry in anomalies(self.daemon.records, namespace)]
+        loud = [entry for entry in found if int(entry["PRIORITY"]) < NOTICE]
+        assert not loud, f"healthy traffic was reported above notice: {brief(loud)}"
+        said = {named(entry) for entry in found}
+        assert said == set(expected), f"expected {expected}: {brief(found)}"
+
     def close(self):
         """Checks the books a last time, then ends daemon, beacon and journald."""
         try:
@@ -75,6 +87,11 @@ class Laboratory:
             self.daemon.close()
             self.journald.close()
             bury()
+
+
+def named(entry):
+    """The rule, with the case where the rule has several: `arp-binding-change announced`."""
+    return " ".join(entry[name] for name in ("NETANOMALY_RULE", "NETANOMALY_DETAIL") if name in entry)
 
 
 def anomalies(records, namespace, **fields):
