@@ -15,11 +15,10 @@ import json
 import pathlib
 
 from daemon import NETANOMALYD, REPOSITORY
-from laboratory import anomalies
+from laboratory import anomalies, priority_name
 from namespaces import run
 
 FILE = REPOSITORY / "docs" / "EVIDENCE.md"
-PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 #: Between the facts of one cell.
 BREAK = "<br>"
 NOTHING, NOT_RUN = "nothing", "–"
@@ -134,7 +133,7 @@ def seen_by(item):
 
 def said(entry):
     """`warning announced`."""
-    words = [PRIORITIES[int(entry["PRIORITY"])], entry.get("NETANOMALY_DETAIL", "")]
+    words = [priority_name(entry), entry.get("NETANOMALY_DETAIL", "")]
     return " ".join(word for word in words if word)
 
 

@@ -1,7 +1,9 @@
 """One daemon and one journald for the tests of a module, and the questions those tests ask."""
 
+import collections
 import itertools
 import struct
+import time
 
 from daemon import Daemon, assert_conserved
 from frames import GSO_TCPV4, TCP, arp_frame, ethernet, ipv4, tcp, vnet_header
@@ -12,6 +14,9 @@ from tap import Tap
 
 
 NOTICE = 5
+PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+#: How long the daemon takes a reply for the answer to a request.
+ASKED_SECONDS = 5
 
 
 class Laboratory:
@@ -24,6 +29,7 @@ class Laboratory:
     def __init__(self, folder, **options):
         self.journald = Journald(folder / "journald")
         self.daemon = Daemon(folder / "daemon", journald=self.journald, **options)
+        self._started = time.monotonic()
         self._beacon = Namespace()
         self._tap = Tap(self._beacon, "beacon0")
         self._numbers = itertools.count(1)
@@ -67,6 +73,21 @@ class Laboratory:
             found = anomalies(self.daemon.records, namespace)
             assert not found, f"normal traffic was reported: {brief(found)}"
 
+    def said(self, namespace):
+        """How often each entry came: `err arp-local-spoof`, `warning arp-scan case`, and `also arp-x` for rules named
+        beside the entry's own. Of use where no entry stands for several packets: with DedupIntervalSec=0."""
+        counts = collections.Counter()
+        for entry in self.entries(namespace):
+            assert entry["NETANOMALY_COUNT"] == "1", f"an entry for several: {brief([entry])}"
+            counts[f"{priority_name(entry)} {named(entry)}"] += 1
+            counts.update(f"also {rule}" for rule in entry.get("NETANOMALY_ALSO", "").split())
+        return dict(counts)
+
+    def forget(self):
+        """Returns when what was asked for before the daemon came can no longer be answered: until then a reply that
+        nobody asked for is taken for an answer."""
+        time.sleep(max(0, self._started + ASKED_SECONDS - time.monotonic()))
+
     def healthy(self, namespaces, expected=()):
         """Of these namespaces: exactly what is expected (`rule` or `rule case`), and no entry above notice."""
         self.settle()
@@ -87,6 +108,11 @@ class Laboratory:
             self.daemon.close()
             self.journald.close()
             bury()
+
+
+def priority_name(entry):
+    """`err` for 3."""
+    return PRIORITIES[int(entry["PRIORITY"])]
 
 
 def named(entry):

@@ -3,6 +3,7 @@
 import subprocess
 import time
 
+from frames import arp_frame
 from namespaces import ping, veth
 from tap import IFF_TAP, Tap
 
@@ -81,6 +82,13 @@ class Segment:
             for other in numbers:
                 if other != number:
                     ping(self[number], self.ip(other))
+
+    def introduce(self):
+        """Every host announces itself and is in the others' tables, and none had to ask: an answer is then unasked."""
+        for number, host in self.hosts.items():
+            host.send("e0", arp_frame(self.mac(number), self.ip(number), self.ip(number)))
+            host.ip(*(f"neigh replace {self.ip(other)} lladdr {self.mac(other)} dev e0 nud stale"
+                      for other in self.hosts if other != number))
 
     def must_reach(self, host, address):
         """Pings until it is answered, as long as a failover may take."""
