@@ -34,6 +34,8 @@ class Laboratory:
         self._tap = Tap(self._beacon, "beacon0")
         self._numbers = itertools.count(1)
         self._is_dark = False
+        #: True when a test has looked at what came of its traffic; each test begins with False.
+        self.is_settled = False
 
     def settle(self, timeout=10.0):
         """Returns when everything caused so far is in the journal.
@@ -53,6 +55,7 @@ class Laboratory:
         self.daemon.records.wait(RULE="arp-malformed", ETH_SRC=mac, **where)
         self.daemon.records.wait(RULE="gso-tiny-size", L3_SRC=address, **where)
         self._is_dark = False
+        self.is_settled = True
 
     def entries(self, namespace, **fields):
         """The anomalies of one namespace, once everything caused so far is in the journal."""
@@ -74,10 +77,15 @@ class Laboratory:
             assert not found, f"normal traffic was reported: {brief(found)}"
 
     def said(self, namespace):
-        """How often each entry came: `err arp-local-spoof`, `warning arp-scan case`, and `also arp-x` for rules named
-        beside the entry's own. Of use where no entry stands for several packets: with DedupIntervalSec=0."""
+        """How often each entry came: `err arp-local-spoof`, `warning arp-scan by-process`, and `also arp-x` for rules
+        named beside the entry's own. Of use where no entry stands for several packets: with DedupIntervalSec=0."""
+        self.settle()
+        return self.tally(namespace)
+
+    def tally(self, namespace):
+        """The same of what has been read so far, for tests that settle once for many namespaces."""
         counts = collections.Counter()
-        for entry in self.entries(namespace):
+        for entry in anomalies(self.daemon.records, namespace):
             assert entry["NETANOMALY_COUNT"] == "1", f"an entry for several: {brief([entry])}"
             counts[f"{priority_name(entry)} {named(entry)}"] += 1
             counts.update(f"also {rule}" for rule in entry.get("NETANOMALY_ALSO", "").split())
