@@ -4,13 +4,14 @@ A test says what it is evidence for by a marker; what it then finds in the journ
 is taken from the run, never from the test's text:
 
     @pytest.mark.causes("arp-scan", by="arp-scan over a /24")    this rule; without a name, every rule seen, if any
-    @pytest.mark.resembles("arp-flip-flop", by="keepalived, failover and failback")
+    @pytest.mark.resembles("arp-flip-flop", by="keepalived: failover and failback")    or of "gso-*"
 
 `pytest --evidence=write` writes the file, `--evidence=check` compares: what was seen must be in the file, and what is
 in the file must have been seen, unless the test for it was skipped.
 """
 
 import collections
+import fnmatch
 import json
 import pathlib
 
@@ -148,14 +149,15 @@ def cell(facts):
     return BREAK.join(sorted(facts)) if facts else NOT_RUN
 
 
-def render(rows, rules):
+def render(rows):
     """The file's text."""
     causes = sorted(key for key in rows if len(key) == 2)
     lookalikes = sorted(key for key in rows if len(key) == 1)
     text = HEAD + line((*CAUSES, SILENT)) + line(["---"] * 6)
     before = None
     for rule, by in causes:
-        silent = {key[0] for key in lookalikes if rule in rows[key][RESEMBLES[1]]
+        silent = {key[0] for key in lookalikes
+                  if any(fnmatch.fnmatch(rule, pattern) for pattern in rows[key][RESEMBLES[1]])
                   and not any(fact.startswith(rule + ":") for fact in rows[key][RESEMBLES[2]])}
         cells = [cell(rows[rule, by].get(column, ())) for column in CAUSES[2:]]
         text += line((f"`{rule}`", by, *cells, BREAK.join(sorted(silent)) if rule != before else ""))
@@ -163,8 +165,8 @@ def render(rows, rules):
     text += SECOND + line(RESEMBLES) + line(["---"] * 5)
     for key in lookalikes:
         text += line((*key, *(cell(rows[key].get(column, ())) for column in RESEMBLES[1:])))
-    missing = sorted(set(rules) - {rule for rule, _ in causes})
-    text += LAST + "".join(f"- `{rule}`: predicate test only. {PREDICATE_ONLY.get(rule, '')}\n" for rule in missing)
+    missing = sorted(set(PREDICATE_ONLY) - {rule for rule, _ in causes})
+    text += LAST + "".join(f"- `{rule}`: predicate test only. {PREDICATE_ONLY[rule]}\n" for rule in missing)
     return text if missing else text + "None.\n"
 
 
@@ -194,7 +196,7 @@ def close(evidence, action, file=None):
     before = file.read_text() if file.exists() else ""
     rules = rule_names()
     rows = evidence.merged(parse(before))
-    after = render(rows, rules)
+    after = render(rows)
     without = sorted(set(rules) - {key[0] for key in rows if len(key) == 2} - set(PREDICATE_ONLY))
     problems = [f"{rule}: no test causes it, and nothing says why" for rule in without]
     if action == "write":

@@ -23,10 +23,6 @@ INSIDE = "10.78.0.{}"
 TRANSFER = "4M"
 SPARE = 9
 
-SIZES = ("gso-size-without-type", "gso-type-without-size", "gso-segs-mismatch", "gso-size-exceeds-mtu")
-HEADERS = ("gso-ip-mismatch", "gso-l4-mismatch", "gso-checksum-start", "gso-without-checksum", "gso-length-mismatch",
-           "gso-short-header", "gso-header-rejected")
-
 
 def iperf3(client, server, address):
     """Four TCP streams to the server, then four from it."""
@@ -37,7 +33,7 @@ def iperf3(client, server, address):
         listener.wait(timeout=5)
 
 
-@pytest.mark.resembles(*SIZES, *HEADERS, by="iperf3 over a tap pair: TSO, GRO, several queues, tun")
+@pytest.mark.resembles("gso-*", by="iperf3 over a tap pair: TSO, GRO, several queues, tun")
 @pytest.mark.parametrize("options", [
     {"flags": IFF_TAP}, {"flags": IFF_TAP, "queues": 4}, {"flags": IFF_TAP | IFF_NAPI}, {"flags": IFF_TUN, "queues": 4},
 ], ids=["tap", "tap with 4 queues", "tap with GRO", "tun with 4 queues"])
@@ -53,7 +49,7 @@ def test_iperf3(healthy, make_namespace, options):
         relay.close()
 
 
-@pytest.mark.resembles(*SIZES, *HEADERS, by="WireGuard in user space (wireguard-go)")
+@pytest.mark.resembles("gso-*", by="WireGuard in user space (wireguard-go)")
 def test_wireguard(healthy, wire, tmp_path):
     wg, program = installed("wg", "wireguard-tools"), installed("wireguard-go")
     secrets = [run(wg, "genkey").stdout for _ in range(2)]
@@ -71,7 +67,7 @@ def test_wireguard(healthy, wire, tmp_path):
     healthy()
 
 
-@pytest.mark.resembles(*SIZES, *HEADERS, by="OpenVPN over tun and tap")
+@pytest.mark.resembles("gso-*", by="OpenVPN over tun and tap")
 @pytest.mark.parametrize("kind", ["tun", "tap"])
 def test_openvpn(healthy, wire, tmp_path, kind):
     openvpn, key = installed("openvpn"), tmp_path / "key"
@@ -120,7 +116,7 @@ def traffic(namespace, device):
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.resembles(*SIZES, *HEADERS, "arp-local-spoof", "arp-malformed", by="a Linux guest under qemu, on a tap")
+@pytest.mark.resembles("gso-*", "arp-local-spoof", "arp-malformed", by="a Linux guest under qemu, on a tap")
 def test_a_guest_on_a_tap(healthy, segment, server, tmp_path):
     script = GUEST_SCRIPT.format(own=segment.ip(SPARE), peer=segment.ip(1))
     guest = Guest(segment.switch, "vm0", segment.mac(SPARE), script, tmp_path)

@@ -38,6 +38,7 @@ def test_tcp_over_a_relay(lab, hosts, options):
         relay.close()
 
 
+@pytest.mark.resembles("gso-*", by="UDP_SEGMENT over a tap pair (USO)")
 def test_udp_segmentation_offload_over_a_relay(lab, hosts):
     """UDP_SEGMENT, as QUIC servers use it: the type is above the 16 bits that the classic tracepoints show."""
     relay = Relay(*hosts)
@@ -57,6 +58,7 @@ def test_udp_segmentation_offload_over_a_relay(lab, hosts):
         relay.close()
 
 
+@pytest.mark.resembles("gso-*", by="VXLAN over a tap pair")
 @pytest.mark.parametrize("options", [{}, {"header_size": 24, "offloads": TUNNEL_OFFLOADS}],
                          ids=["segmented by the kernel", "segmented by the owner"])
 def test_vxlan_over_a_tap(lab, hosts, options):
@@ -78,6 +80,7 @@ def test_vxlan_over_a_tap(lab, hosts, options):
         relay.close()
 
 
+@pytest.mark.resembles("gso-*", by="a bridge that segments for a tap without offloads")
 def test_segmentation_behind_a_bridge_to_an_owner_without_offloads(lab, namespace):
     """The kernel segments in software what the second owner cannot take: that is its duty, not an anomaly."""
     first, second = Tap(namespace, "t0"), Tap(namespace, "t1", offloads=0)
