@@ -190,7 +190,7 @@ def peers(tmp_path):
 
 @pytest.fixture
 def healthy(lab, make_namespace):
-    """Asserts that the daemon said exactly these, as `rule case`, about all of the test's namespaces, none above notice."""
+    """Asserts that the daemon said just this, as `rule case`, of all the test's namespaces, and none above notice."""
 
     def check(*expected):
         lab.healthy(make_namespace.made, expected)

@@ -24,9 +24,10 @@ FILE = REPOSITORY / "docs" / "EVIDENCE.md"
 BREAK = "<br>"
 NOTHING, NOT_RUN = "nothing", "–"
 
-CAUSES = ("Rule", "Caused by", "Seen: priority, case, probe", "arpwatch", "arpalert")
+PEERS = ("arpwatch", "arpalert")
+CAUSES = ("Rule", "Caused by", "Seen: priority, case, probe", *PEERS)
 SILENT = "Look-alikes that stayed silent"
-RESEMBLES = ("Look-alike", "Resembles", "Said", "arpwatch", "arpalert")
+RESEMBLES = ("Look-alike", "Resembles", "Said", *PEERS)
 
 #: Rules that no test can cause on a running kernel, and why.
 PREDICATE_ONLY = {}
@@ -104,16 +105,20 @@ class Evidence:
         return all(self._passed[key] == self._expected[key] for key in keys)
 
     def merged(self, written):
-        """The rows of this run, and from the file those facts whose tests did not all run."""
+        """The rows of this run, and from the file those facts that this run could not see again."""
         rows = {key: {column: set(facts) for column, facts in cells.items()} for key, cells in self.rows.items()}
-        known = {key for key in self._expected if key[0] is not None}
-        causes_any = {key[1] for key in self._expected if key[0] is None}
         for key, cells in written.items():
-            if self.is_complete(key) or not (key in known or key[-1] in causes_any):
-                continue
             for column, facts in cells.items():
-                rows.setdefault(key, {}).setdefault(column, set()).update(facts)
+                if self._is_kept(key, column):
+                    rows.setdefault(key, {}).setdefault(column, set()).update(facts)
         return rows
+
+    def _is_kept(self, key, column):
+        """True for a fact in the file whose tests did not all pass here, or ran without arpwatch and arpalert."""
+        is_known = any(row == key or (row[0] is None and row[1:] == key[1:]) for row in self._expected)
+        if not self.is_complete(key):
+            return is_known
+        return key in self.rows and column in PEERS and column not in self.rows[key]
 
 
 def marked(item):
@@ -146,7 +151,7 @@ def line(cells):
 
 def cell(facts):
     """The facts of one cell, in an order of their own."""
-    return BREAK.join(sorted(facts)) if facts else NOT_RUN
+    return BREAK.join(sorted(set(facts) - {NOTHING} or facts)) if facts else NOT_RUN
 
 
 def render(rows):

@@ -5,8 +5,9 @@ import time
 
 from frames import arp_frame
 from segment import QUIET
-from tools import unpacked
+from tools import UNPACKED
 
+ARPWATCH, ARPALERT = UNPACKED / "usr/sbin/arpwatch", UNPACKED / "usr/sbin/arpalert"
 #: Both report every host they have not met before; that is their directory, not an alarm.
 INTRODUCTIONS = {"new station", "new"}
 LAST_IP, LAST_MAC = "10.66.1.250", "02:66:01:00:00:fa"
@@ -22,7 +23,7 @@ maclist leases file = "{folder}/arpalert.leases"
 
 
 class Peers:
-    """Both programs on the e0 of one host of a segment, from `watch` to `reports`."""
+    """Both programs on the e0 of one host of a segment, from `watch` to `reports`; nothing where they are missing."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -30,13 +31,14 @@ class Peers:
 
     def watch(self, segment, number):
         """Starts both, with their defaults, and returns when both listen."""
+        if not (ARPWATCH.exists() and ARPALERT.exists()):
+            return
         self._segment, host = segment, segment[number]
         (self.folder / "arp.dat").touch()
         (self.folder / "arpalert.conf").write_text(ARPALERT_CONFIGURATION.format(folder=self.folder))
         with open(self.folder / "arpwatch.log", "w") as log:
-            host.popen("stdbuf", "-oL", unpacked("usr/sbin/arpwatch", "arpwatch"), "-d", "-i", "e0",
-                       "-f", self.folder / "arp.dat", stdout=log, stderr=log, cwd=self.folder)
-        host.popen(unpacked("usr/sbin/arpalert", "arpalert"), "-f", self.folder / "arpalert.conf", "-i", "e0", **QUIET)
+            host.popen("stdbuf", "-oL", ARPWATCH, "-d", "-i", "e0", "-f", self.folder / "arp.dat", stdout=log, stderr=log, cwd=self.folder)
+        host.popen(ARPALERT, "-f", self.folder / "arpalert.conf", "-i", "e0", **QUIET)
         deadline = time.monotonic() + 5
         while host.run("cat", "/proc/net/packet").stdout.count("\n") < 3:
             assert time.monotonic() < deadline, "arpwatch and arpalert do not listen: " + self._said("arpwatch.log")
