@@ -37,7 +37,8 @@ class Peers:
         (self.folder / "arp.dat").touch()
         (self.folder / "arpalert.conf").write_text(ARPALERT_CONFIGURATION.format(folder=self.folder))
         with open(self.folder / "arpwatch.log", "w") as log:
-            host.popen("stdbuf", "-oL", ARPWATCH, "-d", "-i", "e0", "-f", self.folder / "arp.dat", stdout=log, stderr=log, cwd=self.folder)
+            host.popen("stdbuf", "-oL", ARPWATCH, "-d", "-i", "e0", "-f", self.folder / "arp.dat",
+                       stdout=log, stderr=log, cwd=self.folder)
         host.popen(ARPALERT, "-f", self.folder / "arpalert.conf", "-i", "e0", **QUIET)
         deadline = time.monotonic() + 5
         while host.run("cat", "/proc/net/packet").stdout.count("\n") < 3:
