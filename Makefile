@@ -16,7 +16,7 @@ INSTALLED = $(SBINDIR)/netanomalyd $(BINDIR)/netanomalyctl $(UNITDIR)/netanomaly
 	$(SYSUSERSDIR)/netanomalyd.conf $(CATALOGDIR)/netanomalyd.catalog \
 	$(foreach page,$(PAGES),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
 
-.PHONY: help build run test lint bench install uninstall clean
+.PHONY: help build run test evidence lint bench install uninstall clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +29,9 @@ run: ## Start the daemon here and show it two anomalies (root)
 
 test: ## Run all tests (root)
 	packaging/test
+
+evidence: ## Run the live tests and write docs/EVIDENCE.md from what they saw (root)
+	/usr/bin/python3 -B -m pytest -p no:cacheprovider --evidence=write Tests/lab
 
 lint: ## Check style: Swift, C, shell, Python
 	packaging/lint

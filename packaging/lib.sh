@@ -41,6 +41,30 @@ need_packages() {
     apt-get -q install -y --no-install-recommends "${missing[@]}"
 }
 
+# Where unpack_packages puts what the live tests use (Tests/lab/tools.py).
+tools_folder() { echo "${NETANOMALY_TEST_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/netanomalyd/tools}"; }
+
+# unpack_packages DIRECTORY PACKAGE...: the files of Debian packages, for use without installing them; kept from run to
+# run. A package without files of its own stands for the one it depends on.
+unpack_packages() {
+    local directory=$1 package found work status=0
+    shift
+    mkdir -p "$directory"
+    for package in "$@"; do
+        [ ! -e "$directory/.$package" ] || continue
+        found=$(apt-cache depends --important "$package" | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+        work=$(mktemp -d)
+        if (cd "$work" && apt-get -q -o APT::Sandbox::User=root download "${found:-$package}") &&
+            dpkg-deb --extract "$work"/*.deb "$directory"; then
+            touch "$directory/.$package"
+        else
+            status=1
+        fi
+        rm -rf "$work"
+    done
+    return "$status"
+}
+
 # need_build_packages PACKAGE...: what the build takes, and others. Git and certificates fetch its one dependency.
 need_build_packages() {
     need_packages binutils ca-certificates git libbpf-dev libc6-dev libncurses6 libstdc++-12-dev libsystemd-dev \

@@ -12,10 +12,14 @@ import signal
 import pytest
 
 import daemon
+import evidence
 import journald
 import programs
+from evidence import Evidence
 from laboratory import Laboratory
 from namespaces import Namespace, bury, ping, remove_leftovers, veth
+from peers import Peers
+from segment import Segment
 
 DEFAULT_TIMEOUT_SECONDS = 45
 KERNEL_TAINT = pathlib.Path("/proc/sys/kernel/tainted")
@@ -40,8 +44,42 @@ def missing_from_machine():
     return reasons
 
 
+EVIDENCE = Evidence()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--evidence", choices=("write", "check"), help="what to do with docs/EVIDENCE.md after the run")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "timeout(seconds): the test may take this long instead of the default")
+    config.addinivalue_line("markers", "causes(rule, by): see evidence.py")
+    config.addinivalue_line("markers", "resembles(rules..., by): see evidence.py")
+
+
+def pytest_collection_finish(session):
+    EVIDENCE.expect(session.items)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A test that passed is evidence for what it is marked with."""
+    if "lab" in item.funcargs:
+        item.funcargs["lab"].is_settled = False
+    outcome = yield
+    if outcome.excinfo is None:
+        EVIDENCE.record(item)
+
+
+def pytest_sessionfinish(session):
+    action = session.config.getoption("--evidence")
+    if not action or not EVIDENCE.rows:
+        return
+    problems = evidence.close(EVIDENCE, action)
+    for problem in problems:
+        print(f"\n{evidence.FILE.name}: {problem}", end="")
+    if problems:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,6 +139,7 @@ def make_namespace():
         made.append(Namespace(**options))
         return made[-1]
 
+    make.made = made
     yield make
     for namespace in made:
         namespace.close()
@@ -133,3 +172,27 @@ class Wire:
 def wire(make_namespace):
     """Two namespaces with a cable between them."""
     return Wire(make_namespace(), make_namespace())
+
+
+@pytest.fixture
+def segment(make_namespace):
+    """A switch with three hosts."""
+    segment = Segment(make_namespace)
+    yield segment
+    segment.close()
+
+
+@pytest.fixture
+def peers(tmp_path):
+    """arpwatch and arpalert, once a test has them watch a host."""
+    return Peers(tmp_path)
+
+
+@pytest.fixture
+def healthy(lab, make_namespace):
+    """Asserts that the daemon said just this, as `rule case`, of all the test's namespaces, and none above notice."""
+
+    def check(*expected):
+        lab.healthy(make_namespace.made, expected)
+
+    return check

@@ -1,7 +1,9 @@
 """One daemon and one journald for the tests of a module, and the questions those tests ask."""
 
+import collections
 import itertools
 import struct
+import time
 
 from daemon import Daemon, assert_conserved
 from frames import GSO_TCPV4, TCP, arp_frame, ethernet, ipv4, tcp, vnet_header
@@ -9,6 +11,12 @@ from journald import Journald
 from namespaces import Namespace, bury
 from records import brief, is_anomaly, key
 from tap import Tap
+
+
+NOTICE = 5
+PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+#: How long the daemon takes a reply for the answer to a request.
+ASKED_SECONDS = 5
 
 
 class Laboratory:
@@ -21,10 +29,13 @@ class Laboratory:
     def __init__(self, folder, **options):
         self.journald = Journald(folder / "journald")
         self.daemon = Daemon(folder / "daemon", journald=self.journald, **options)
+        self._started = time.monotonic()
         self._beacon = Namespace()
         self._tap = Tap(self._beacon, "beacon0")
         self._numbers = itertools.count(1)
         self._is_dark = False
+        #: True when a test has looked at what came of its traffic; each test begins with False.
+        self.is_settled = False
 
     def settle(self, timeout=10.0):
         """Returns when everything caused so far is in the journal.
@@ -44,6 +55,7 @@ class Laboratory:
         self.daemon.records.wait(RULE="arp-malformed", ETH_SRC=mac, **where)
         self.daemon.records.wait(RULE="gso-tiny-size", L3_SRC=address, **where)
         self._is_dark = False
+        self.is_settled = True
 
     def entries(self, namespace, **fields):
         """The anomalies of one namespace, once everything caused so far is in the journal."""
@@ -64,6 +76,35 @@ class Laboratory:
             found = anomalies(self.daemon.records, namespace)
             assert not found, f"normal traffic was reported: {brief(found)}"
 
+    def said(self, namespace):
+        """How often each entry came: `err arp-local-spoof`, `warning arp-scan by-process`, and `also arp-x` for rules
+        named beside the entry's own. Of use where no entry stands for several packets: with DedupIntervalSec=0."""
+        self.settle()
+        return self.tally(namespace)
+
+    def tally(self, namespace):
+        """The same of what has been read so far, for tests that settle once for many namespaces."""
+        counts = collections.Counter()
+        for entry in anomalies(self.daemon.records, namespace):
+            assert entry["NETANOMALY_COUNT"] == "1", f"an entry for several: {brief([entry])}"
+            counts[f"{priority_name(entry)} {named(entry)}"] += 1
+            counts.update(f"also {rule}" for rule in entry.get("NETANOMALY_ALSO", "").split())
+        return dict(counts)
+
+    def forget(self):
+        """Returns when what was asked for before the daemon came can no longer be answered: until then a reply that
+        nobody asked for is taken for an answer."""
+        time.sleep(max(0, self._started + ASKED_SECONDS - time.monotonic()))
+
+    def healthy(self, namespaces, expected=()):
+        """Of these namespaces: exactly what is expected (`rule` or `rule case`), and no entry above notice."""
+        self.settle()
+        found = [entry for namespace in namespaces for entry in anomalies(self.daemon.records, namespace)]
+        loud = [entry for entry in found if int(entry["PRIORITY"]) < NOTICE]
+        assert not loud, f"healthy traffic was reported above notice: {brief(loud)}"
+        said = {named(entry) for entry in found}
+        assert said == set(expected), f"expected {expected}: {brief(found)}"
+
     def close(self):
         """Checks the books a last time, then ends daemon, beacon and journald."""
         try:
@@ -75,6 +116,16 @@ class Laboratory:
             self.daemon.close()
             self.journald.close()
             bury()
+
+
+def priority_name(entry):
+    """`err` for 3."""
+    return PRIORITIES[int(entry["PRIORITY"])]
+
+
+def named(entry):
+    """The rule, with the case where the rule has several: `arp-binding-change announced`."""
+    return " ".join(entry[name] for name in ("NETANOMALY_RULE", "NETANOMALY_DETAIL") if name in entry)
 
 
 def anomalies(records, namespace, **fields):

@@ -110,6 +110,11 @@ class Namespace:
         with self.entered():
             return str(socket.if_nametoindex(device))
 
+    def has(self, device):
+        """True when there is such a device."""
+        with self.entered():
+            return device in (name for _, name in socket.if_nameindex())
+
     def neighbour(self, address, device):
         """One neighbour's line of `ip neigh`, or an empty string."""
         return run("ip", "-n", self.name, "neigh", "show", address, "dev", device).stdout.strip()

@@ -82,5 +82,6 @@ def is_anomaly(item):
 
 def brief(items):
     """Records in a form a failure message can carry."""
-    names = ("NETANOMALY_RULE", "NETANOMALY_IFNAME", "NETANOMALY_DIRECTION", "NETANOMALY_COUNT", "MESSAGE")
+    names = ("NETANOMALY_RULE", "NETANOMALY_DETAIL", "PRIORITY", "NETANOMALY_IFNAME", "NETANOMALY_DIRECTION",
+             "NETANOMALY_COUNT", "MESSAGE")
     return [" | ".join(str(item[name]) for name in names if name in item) for item in items]

@@ -23,6 +23,7 @@ def listener(namespace):
     tap.close()
 
 
+@pytest.mark.resembles("arp-sender-mismatch", "arp-gratuitous-flood", by="VRRP announcements, from either MAC")
 @pytest.mark.parametrize("source", [VIRTUAL_MAC, PHYSICAL_MAC], ids=["from the virtual MAC", "from the own MAC"])
 def test_vrrp_announcements(lab, listener, source):
     """A router that becomes master says so five times (keepalived's default), from either MAC (vmac_xmit_base)."""
@@ -32,6 +33,8 @@ def test_vrrp_announcements(lab, listener, source):
     lab.silent(listener.namespace)
 
 
+@pytest.mark.resembles("arp-address-conflict", "arp-bad-sender-ip", "arp-gratuitous-flood",
+                       by="RFC 5227: probes and announcements of a new host")
 def test_probes_and_announcements_of_a_new_host(lab, listener):
     """RFC 5227: three probes for an address nobody holds, then two announcements; a DHCP client does the same."""
     for _ in range(3):
@@ -41,6 +44,7 @@ def test_probes_and_announcements_of_a_new_host(lab, listener):
     lab.silent(listener.namespace)
 
 
+@pytest.mark.resembles("arp-address-conflict", by="a host's own frame that comes back")
 def test_own_frames_that_come_back(lab, listener):
     """A loop or a bond's other slave brings a host its own announcement: its own MAC holds its own address."""
     own_mac = "02:66:00:00:00:07"
@@ -55,6 +59,7 @@ def test_resolution_and_ping(lab, wire):
     lab.silent(wire.left, wire.right)
 
 
+@pytest.mark.resembles("arp-odd-delivery", "arp-request-flood", by="the kernel's unicast probes")
 def test_unicast_probes_of_the_kernel(lab, wire):
     """A neighbour that was not heard of for a while is used, and is asked again by unicast before it is believed."""
     wire.ping()
@@ -77,6 +82,7 @@ def test_own_announcement_by_arping(lab, wire):
     lab.silent(wire.left, wire.right)
 
 
+@pytest.mark.resembles("arp-binding-change", "arp-gratuitous-flood", by="the kernel's arp_notify")
 def test_kernel_announces_a_changed_address(lab, wire):
     wire.left.sysctl("net/ipv4/conf/l0/arp_notify", 1)
     wire.ping()
@@ -85,6 +91,7 @@ def test_kernel_announces_a_changed_address(lab, wire):
     lab.silent(wire.left, wire.right)
 
 
+@pytest.mark.resembles("arp-address-conflict", "arp-duplicate-claim", by="a bridge with an address of its own")
 def test_bridge_delivers_to_its_host(lab, wire, make_namespace):
     """A frame through a port to the bridge's own address is received twice: on the port and on the bridge."""
     third = make_namespace()
