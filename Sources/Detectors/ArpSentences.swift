@@ -73,6 +73,8 @@ enum ArpSentences {
             return "\(scanner(detail, facts))\(place) asks for \(count) addresses within 10 s"
         case ARP_RULE_STATIC_OVERWRITE:
             return "Attempt to change the permanent MAC of \(neighbour)\(place) \(change(facts))"
+        case ARP_RULE_FLIP_FLOP where detail == ARP_DETAIL_BINDING_RETURNED:
+            return "MAC of \(neighbour)\(place) is the one before again, as announced\(between(facts))"
         case ARP_RULE_FLIP_FLOP:
             let times = facts.count.map { "\($0) times" } ?? "again and again"
             return "MAC of \(neighbour)\(place) changes back and forth, \(times) within 60 s\(between(facts))"
@@ -114,6 +116,7 @@ enum ArpSentences {
         switch detail {
         case ARP_DETAIL_CLAIM_UNASKED: return ", unasked, which \(other) has"
         case ARP_DETAIL_CLAIM_BOTH_ANSWER: return ", and so does \(other): both answer"
+        case ARP_DETAIL_CLAIM_MOVED: return ", which \(other) had until now"
         case ARP_DETAIL_CLAIM_ONE_HOST: return " in turns with \(other), with which it shares other addresses"
         case ARP_DETAIL_CLAIM_KNOWN_BINDING: return ", which [Trust] binds to another MAC"
         default: return " in turns with \(other)"

@@ -59,11 +59,13 @@ enum ArpWords {
         ARP_DETAIL_BINDING_ANNOUNCED.rawValue: "announced",
         ARP_DETAIL_BINDING_ANSWERED.rawValue: "answered",
         ARP_DETAIL_BINDING_SECOND_ANSWER.rawValue: "second-answer",
+        ARP_DETAIL_BINDING_RETURNED.rawValue: "returned",
         ARP_DETAIL_CLAIM_UNASKED.rawValue: "unasked",
         ARP_DETAIL_CLAIM_ALTERNATING.rawValue: "alternating",
         ARP_DETAIL_CLAIM_BOTH_ANSWER.rawValue: "both-answer",
         ARP_DETAIL_CLAIM_ONE_HOST.rawValue: "one-host",
         ARP_DETAIL_CLAIM_KNOWN_BINDING.rawValue: "known-binding",
+        ARP_DETAIL_CLAIM_MOVED.rawValue: "moved",
         ARP_DETAIL_SPOOF_ANNOUNCED.rawValue: "announced",
         ARP_DETAIL_FLOOD_ONE_ADDRESS.rawValue: "one-address",
         ARP_DETAIL_FLOOD_ONE_SENDER.rawValue: "one-sender",
@@ -84,7 +86,7 @@ enum ArpWords {
         case ARP_DETAIL_KNOWN_OPERATION: .info
         case ARP_DETAIL_CONFLICT_PROBE, ARP_DETAIL_CONFLICT_TAKEOVER, ARP_DETAIL_SPOOF_ANNOUNCED,
             ARP_DETAIL_CLAIM_ONE_HOST, ARP_DETAIL_MANY_SERVED, ARP_DETAIL_BINDING_VIRTUAL,
-            ARP_DETAIL_BINDING_ANNOUNCED:
+            ARP_DETAIL_BINDING_ANNOUNCED, ARP_DETAIL_BINDING_RETURNED, ARP_DETAIL_CLAIM_MOVED:
             .notice
         case ARP_DETAIL_BINDING_ANSWERED, ARP_DETAIL_BINDING_SECOND_ANSWER, ARP_DETAIL_CLAIM_BOTH_ANSWER:
             isGateway ? .warning : .notice

@@ -27,6 +27,15 @@ struct TrustMaps {
         for (index, word) in new.globs.enumerated() {
             try object.write(globs, slot: next * UInt32(new.globs.count) + UInt32(index), numbers: word)
         }
+        // A detector that judges no senders has only the first table.
+        if object.mapDescriptor("known_bindings") >= 0 { try enterSenders(new, next, in: object) }
+        tables = new
+        generation = next
+    }
+
+    private mutating func enterSenders(
+        _ new: TrustTables, _ next: UInt32, in object: borrowing LoadedObject
+    ) throws(BackendError) {
         try enter(new.macs, map: object.mapDescriptor("trusted_macs"), next, object)
         try enter(new.addresses, map: object.mapDescriptor("trusted_addresses"), next, object)
         let map = object.mapDescriptor("known_bindings")
@@ -35,8 +44,6 @@ struct TrustMaps {
             try object.enter(map, key, UInt8(1))
             bindings[Int(next)].append(key)
         }
-        tables = new
-        generation = next
     }
 
     /// Takes out what was in force before the last reload.

@@ -10,6 +10,7 @@ from tools import UNPACKED
 ARPWATCH, ARPALERT = UNPACKED / "usr/sbin/arpwatch", UNPACKED / "usr/sbin/arpalert"
 #: Both report every host they have not met before; that is their directory, not an alarm.
 INTRODUCTIONS = {"new station", "new"}
+WITHOUT_NAMES = "mount --bind /dev/null /etc/resolv.conf; exec stdbuf -oL \"$@\""
 LAST_IP, LAST_MAC = "10.66.1.250", "02:66:01:00:00:fa"
 #: arpwatch: the subject of a mail, or a line of the log. arpalert: the type in a line of its log.
 ARPWATCH_KIND = re.compile(r"^(?:Subject|arpwatch): ([a-z -]+?) \(?\d", re.MULTILINE)
@@ -37,8 +38,9 @@ class Peers:
         (self.folder / "arp.dat").touch()
         (self.folder / "arpalert.conf").write_text(ARPALERT_CONFIGURATION.format(folder=self.folder))
         with open(self.folder / "arpwatch.log", "w") as log:
-            host.popen("stdbuf", "-oL", ARPWATCH, "-d", "-i", "e0", "-f", self.folder / "arp.dat",
-                       stdout=log, stderr=log, cwd=self.folder)
+            # It asks for each host's name, and would wait for a server that no route leads to.
+            host.popen("unshare", "--mount", "sh", "-c", WITHOUT_NAMES, "arpwatch", ARPWATCH, "-d", "-i", "e0",
+                       "-f", self.folder / "arp.dat", stdout=log, stderr=log, cwd=self.folder)
         host.popen(ARPALERT, "-f", self.folder / "arpalert.conf", "-i", "e0", **QUIET)
         deadline = time.monotonic() + 5
         while host.run("cat", "/proc/net/packet").stdout.count("\n") < 3:

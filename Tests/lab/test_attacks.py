@@ -3,6 +3,8 @@
 Every event is an entry of its own here, so that entries can be counted. What was sent is counted on the wire.
 """
 
+import collections
+
 import pytest
 
 from capture import Capture
@@ -41,7 +43,7 @@ def test_arpspoof(lab, lan):
     sent = len(capture.claims(lan.ip(GATEWAY)))
     assert lab.said(lan[ATTACKER]) == {"err arp-local-spoof": sent}
     assert lab.said(lan[VICTIM]) == {
-        "warning arp-duplicate-claim unasked": 1, "also arp-unsolicited-reply": 1, "err arp-binding-change applied": 1,
+        "err arp-duplicate-claim unasked": 1, "also arp-unsolicited-reply": 1, "err arp-binding-change applied": 1,
         "info arp-unsolicited-reply": sent - 1}
     lab.silent(lan[GATEWAY])
     spoof = lab.entries(lan[ATTACKER])[0]
@@ -62,8 +64,11 @@ def test_ettercap(lab, lan):
     assert lab.said(lan[ATTACKER]) == {"err arp-local-spoof": len(capture.claims(*ends))}
     for host, claimed, change in ((VICTIM, GATEWAY, "err"), (GATEWAY, VICTIM, "warning")):
         sent = len(capture.claims(lan.ip(claimed)))
-        assert lab.said(lan[host]) == {
-            "warning arp-duplicate-claim unasked": 1, "also arp-unsolicited-reply": 1,
+        said = lab.said(lan[host])
+        # Two replies within one tick of the kernel's clock: the first of them counts as too early.
+        said.pop(f"{change} arp-binding-change refused", None)
+        assert said == {
+            f"{change} arp-duplicate-claim unasked": 1, "also arp-unsolicited-reply": 1,
             f"{change} arp-binding-change applied": 1, "info arp-unsolicited-reply": sent - 1}
 
 
@@ -89,7 +94,7 @@ def test_arping_announces_an_address_of_another_host(lab, lan):
                       check=False)
     assert lab.said(lan[ATTACKER]) == {"err arp-local-spoof": 1}
     assert lab.said(lan[VICTIM]) == {"crit arp-address-conflict claim": 1}
-    assert lab.said(lan[GATEWAY]) == {"notice arp-binding-change announced": 1}
+    assert lab.said(lan[GATEWAY]) == {"notice arp-binding-change announced": 1, "notice arp-duplicate-claim moved": 1}
 
 
 @pytest.mark.causes("arp-bogon-sender", by="arping with a sender of another network")
@@ -115,9 +120,13 @@ def scans(lab, peers, segment, scanner):
     segment[ATTACKER].run(installed(program), *options, "10.66.1.0/24")
     beyond = capture.beyond(SCAN_TARGETS)
     assert beyond > 150, "the scan was not seen whole: this test tested nothing"
-    assert lab.said(segment[ATTACKER]) == {"warning arp-scan by-process": beyond}
+    # nmap measures the way to one host by asking it six times: within two seconds that is a flood, too.
+    asked = collections.Counter(capture.questions())
+    floods = sum(times - FLOOD_REQUESTS for times in asked.values() if times > FLOOD_REQUESTS)
+    flooded = {"warning arp-request-flood": floods, "also arp-scan": floods} if floods else {}
+    assert lab.said(segment[ATTACKER]) == {"warning arp-scan by-process": beyond - floods, **flooded}
     for host in (segment[GATEWAY], segment[VICTIM], segment.switch):
-        assert lab.said(host) == {"notice arp-scan received": beyond}
+        assert lab.said(host) == {"notice arp-scan received": beyond - floods, **flooded}
 
 
 @pytest.mark.causes("arp-scan", by="arp-scan over a /24")

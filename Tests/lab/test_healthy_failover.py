@@ -17,6 +17,8 @@ from tools import installed
 
 # As shipped.
 CONFIGURATION = ""
+# Depends on who is quicker: the announcement or the end of the old holder, the client's question or the failback.
+HANDED_OVER = ("arp-address-conflict takeover", "arp-flip-flop returned")
 GUEST_MAC, GUEST_NUMBER = "52:54:00:66:00:05", 5
 
 
@@ -25,7 +27,7 @@ GUEST_MAC, GUEST_NUMBER = "52:54:00:66:00:05", 5
 def test_keepalived(healthy, peers, segment, tmp_path):
     peers.watch(segment, 3)
     fail_over_and_back(segment, tmp_path)
-    healthy("arp-binding-change announced")
+    healthy("arp-binding-change announced", "arp-duplicate-claim moved", possible=HANDED_OVER)
 
 
 @pytest.mark.resembles("arp-address-conflict", "arp-binding-change", "arp-duplicate-claim", "arp-flip-flop",
@@ -34,7 +36,7 @@ def test_keepalived_with_a_virtual_mac(healthy, peers, segment, tmp_path):
     """The routers ask with the virtual address from their own MAC, so the binding does change, to and fro."""
     peers.watch(segment, 3)
     fail_over_and_back(segment, tmp_path, use_vmac=True)
-    healthy("arp-binding-change virtual-router")
+    healthy("arp-binding-change virtual-router", possible=["arp-duplicate-claim moved"])
 
 
 @pytest.mark.resembles("arp-address-conflict", "arp-binding-change", "arp-local-spoof", by="ucarp: handover")
@@ -46,7 +48,7 @@ def test_ucarp(healthy, segment, tmp_path):
     first.send_signal(signal.SIGTERM)
     wait_until(lambda: VIP in addresses(segment[2]), "the second takes over")
     segment.must_reach(segment[3], VIP)
-    healthy("arp-binding-change announced")
+    healthy("arp-binding-change announced", "arp-duplicate-claim moved", possible=HANDED_OVER)
 
 
 @pytest.mark.resembles("arp-duplicate-claim", "arp-binding-change", "arp-odd-delivery",

@@ -29,10 +29,11 @@ struct {
 /* What was known of the sender's address before this frame. What was before the daemon's start counts as asked. */
 static __always_inline void recall_sender(const struct na_config *known, struct arp_facts *facts, __u64 now)
 {
+	__u64 pair = (__u64)facts->target_ip << 32 | facts->sender_ip;
 	struct na_memory *claim;
 
 	facts->was_asked = now - known->started_ns < WARM_UP_NS ||
-			   na_peek(ARP_ASKED, facts->host, facts->sender_ip, now) != NULL;
+			   na_peek(ARP_ASKED, facts->host, pair, now) != NULL;
 	if (!facts->is_sent)
 		return;
 	claim = na_peek(ARP_CLAIM, facts->domain, facts->sender_ip, now);

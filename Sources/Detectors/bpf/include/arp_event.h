@@ -84,12 +84,14 @@ enum arp_detail {
 	ARP_DETAIL_BINDING_ANNOUNCED = 43,     /* applied, by a gratuitous ARP: how addresses move on purpose */
 	ARP_DETAIL_BINDING_ANSWERED = 44,      /* applied, by a reply that was asked for */
 	ARP_DETAIL_BINDING_SECOND_ANSWER = 45, /* not applied: two stations answered one request */
+	ARP_DETAIL_BINDING_RETURNED = 46,      /* announced there and back: a failover and a failback */
 	/* arp-duplicate-claim */
 	ARP_DETAIL_CLAIM_UNASKED = 50,
 	ARP_DETAIL_CLAIM_ALTERNATING = 51,
 	ARP_DETAIL_CLAIM_BOTH_ANSWER = 52,
 	ARP_DETAIL_CLAIM_ONE_HOST = 53,	     /* the two MACs have several addresses in common */
 	ARP_DETAIL_CLAIM_KNOWN_BINDING = 54, /* [Trust] says whose address it is */
+	ARP_DETAIL_CLAIM_MOVED = 55,	     /* once: a failover, or an address that is given to another host */
 	/* arp-local-spoof */
 	ARP_DETAIL_SPOOF_ANNOUNCED = 60, /* from its own MAC, for an address that nobody else was heard to have */
 	/* arp-gratuitous-flood, arp-many-addresses, arp-scan */

@@ -147,7 +147,8 @@ ARP_INLINE unsigned int arp_address_conflict(const struct arp_facts *f)
 		return ARP_DETAIL_NONE;
 	if (f->sender_ip)
 		return f->sender_place & ARP_PLACE_OURS ? ARP_DETAIL_CONFLICT_CLAIM : ARP_DETAIL_NONE;
-	return f->target_place & ARP_PLACE_OURS ? ARP_DETAIL_CONFLICT_PROBE : ARP_DETAIL_NONE;
+	return f->operation == ARP_OP_REQUEST && f->target_place & ARP_PLACE_OURS ? ARP_DETAIL_CONFLICT_PROBE
+										  : ARP_DETAIL_NONE;
 }
 
 /* arp-sender-mismatch: the frame's source is not who the ARP header says; virtual routers and NLB do so by design. */
@@ -178,7 +179,10 @@ ARP_INLINE int arp_bogon_sender(const struct arp_facts *f)
 	       f->sender_ip >> 16 != 0xa9fe;
 }
 
-/* arp-bad-target: asks for, or answers to, an address that no host may have; arp_process() drops the first two. */
+/*
+ * arp-bad-target: asks for, or answers to, an address that no host may have; arp_process() drops the first two. Who
+ * answers a probe (RFC 5227) answers to 0.0.0.0.
+ */
 ARP_INLINE unsigned int arp_bad_target(const struct arp_facts *f)
 {
 	unsigned int ip = f->target_ip;
@@ -188,7 +192,7 @@ ARP_INLINE unsigned int arp_bad_target(const struct arp_facts *f)
 	if (ip >> 28 == 0xe)
 		return ARP_DETAIL_IP_MULTICAST;
 	if (ip == 0)
-		return ARP_DETAIL_IP_ZERO;
+		return f->operation == ARP_OP_REQUEST ? ARP_DETAIL_IP_ZERO : ARP_DETAIL_NONE;
 	return ip == 0xffffffff ? ARP_DETAIL_IP_BROADCAST : ARP_DETAIL_NONE;
 }
 
@@ -221,8 +225,10 @@ ARP_INLINE int arp_unicast_request(const struct arp_facts *f)
  */
 ARP_INLINE int arp_unsolicited_reply(const struct arp_facts *f)
 {
-	return f->operation == ARP_OP_REPLY && f->target_place & ARP_PLACE_OURS && !arp_is_gratuitous(f) &&
-	       !f->was_asked;
+	int is_for_us = f->destination_is_ours || f->eth_destination & ARP_MAC_GROUP_BIT;
+
+	return f->operation == ARP_OP_REPLY && f->target_place & ARP_PLACE_OURS && is_for_us &&
+	       !arp_is_gratuitous(f) && !f->was_asked;
 }
 
 /*

@@ -23,7 +23,7 @@
 
 /* What is remembered. */
 enum arp_memory {
-	ARP_ASKED = 1,	       /* namespace, address: somebody asked for it */
+	ARP_ASKED = 1,	       /* namespace, asker and asked address: an answer is due */
 	ARP_REQUESTS,	       /* sender, target: how often */
 	ARP_TARGETS,	       /* sender: how many targets */
 	ARP_GRATUITOUS_IP,     /* sender, address: how often */
@@ -33,7 +33,7 @@ enum arp_memory {
 	ARP_CLAIM_CHANGES,     /* domain, address: how often the claimant changed unasked */
 	ARP_COMMON,	       /* two MACs: a is an address both claimed, b is 1 if there are more */
 	ARP_CLAIMED,	       /* sender: how many addresses it claimed */
-	ARP_BINDING,	       /* domain, address: a is the neighbour's MAC before, b its changes that nobody asked for */
+	ARP_BINDING,	       /* domain, address: a is the neighbour's MAC before, b the bits of how it changed */
 	ARP_BINDING_CHANGES,   /* domain, address: how often the neighbour's MAC changed */
 	ARP_FAILURES,	       /* domain, address: how often it did not answer */
 };
@@ -53,10 +53,14 @@ static __always_inline __u64 sender_of(const struct arp_facts *facts)
 	return facts->domain ^ facts->sender_mac;
 }
 
-/* A request was seen, received or sent: whoever answers for its target within a while was asked. */
+/*
+ * A request was seen, received or sent: who answers for its target to its sender within a while was asked. That somebody
+ * else asked for the same address does not count: whoever wants to answer unasked would ask first himself.
+ */
 static __always_inline void remember_asked(const struct arp_facts *facts, __u64 now)
 {
-	struct na_memory *asked = na_recall(ARP_ASKED, facts->host, facts->target_ip, now, ASKED_NS);
+	__u64 pair = (__u64)facts->sender_ip << 32 | facts->target_ip;
+	struct na_memory *asked = na_recall(ARP_ASKED, facts->host, pair, now, ASKED_NS);
 
 	if (asked)
 		asked->until_ns = now + ASKED_NS;
@@ -148,8 +152,8 @@ static __always_inline bool have_more_in_common(const struct arp_facts *facts, _
 }
 
 /*
- * arp-duplicate-claim: what a claim by another MAC than the last one's means; ARP_DETAIL_NONE for a mere move. That an
- * address moves once, and back, is a failover; that both go on claiming it is not.
+ * arp-duplicate-claim: what a claim by another MAC than the last one's means; ARP_DETAIL_NONE for an answer by the new
+ * holder. That an address moves, and back, is a failover; that both go on claiming it is not.
  */
 static __always_inline __u32 judge_change(const struct arp_facts *facts, const struct na_memory *claim, bool is_answer,
 					  __u64 now, __u64 *changes)
@@ -162,7 +166,7 @@ static __always_inline __u32 judge_change(const struct arp_facts *facts, const s
 	if (facts->operation == ARP_OP_REPLY && !arp_is_gratuitous(facts) && !facts->was_asked)
 		return ARP_DETAIL_CLAIM_UNASKED;
 	if (*changes < na_threshold(ARP_RULE_DUPLICATE_CLAIM))
-		return ARP_DETAIL_NONE;
+		return ARP_DETAIL_CLAIM_MOVED;
 	return is_shared ? ARP_DETAIL_CLAIM_ONE_HOST : ARP_DETAIL_CLAIM_ALTERNATING;
 }
 

@@ -142,6 +142,22 @@ static __always_inline __u64 domain_of_neighbour(struct neighbour *neighbour)
 	return na_mix(host, neighbour->dev->ifindex);
 }
 
+/*
+ * arp-flip-flop: back to the MAC before. By nothing but answers it is one host with two cards, by nothing but
+ * announcements a failover and its failback, unless it goes on.
+ */
+static __always_inline __u32 how_it_flips(__u64 effects, __u32 changes)
+{
+	const __u64 answered = 1ULL << (ARP_DETAIL_BINDING_ANSWERED - ARP_DETAIL_BINDING_APPLIED);
+	const __u64 announced = 1ULL << (ARP_DETAIL_BINDING_ANNOUNCED - ARP_DETAIL_BINDING_APPLIED);
+
+	if (effects == answered)
+		return ARP_DETAIL_BINDING_ANSWERED;
+	if (!(effects & ~(answered | announced)) && changes < na_threshold(ARP_RULE_FLIP_FLOP))
+		return ARP_DETAIL_BINDING_RETURNED;
+	return ARP_DETAIL_NONE;
+}
+
 /* The MAC behind a valid binding is about to change, or somebody tries to change it. */
 static __always_inline void judge_binding(const struct na_config *known, __u64 domain, __u32 flags, __u64 now,
 					  struct arp_change *change)
@@ -170,14 +186,13 @@ static __always_inline void judge_binding(const struct na_config *known, __u64 d
 		return;
 	is_back = before->a == change->new_mac;
 	before->a = change->old_mac;
-	if (effect != ARP_DETAIL_BINDING_ANSWERED)
-		before->b++;
+	before->b |= 1ULL << (effect - ARP_DETAIL_BINDING_APPLIED);
 	before->until_ns = now + FLIP_FLOP_NS;
 	change->count = na_count_in_window(ARP_BINDING_CHANGES, domain, change->ip, now, CHANGES_NS);
-	if (!is_back || change->count < na_threshold(ARP_RULE_FLIP_FLOP))
+	if (!is_back || change->count < 2)
 		return;
 	change->rules |= 1u << ARP_RULE_FLIP_FLOP;
-	change->detail = before->b ? ARP_DETAIL_NONE : ARP_DETAIL_BINDING_ANSWERED;
+	change->detail = how_it_flips(before->b, change->count);
 }
 
 static __noinline int neighbour_updated(void *ctx, struct neighbour *neighbour, __u64 lladdr, __u32 new_state,
