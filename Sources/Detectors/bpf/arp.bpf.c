@@ -7,9 +7,8 @@
  * belongs to, net_dev_queue again for each device below the one it was sent on.
  */
 #include "kernel/arp_drop.bpf.h"
-#include "kernel/arp_memory.bpf.h"
+#include "kernel/arp_judge.bpf.h"
 #include "kernel/arp_neighbour.bpf.h"
-#include "kernel/arp_report.bpf.h"
 #include "kernel/sweep.bpf.h"
 
 /* What a sent frame looked like one device up, to know it again; per CPU: stacked devices send synchronously. */
@@ -26,46 +25,6 @@ struct {
 	__type(value, struct arp_sent);
 } last_sent SEC(".maps");
 
-/* What was known of the sender's address before this frame. What was before the daemon's start counts as asked. */
-static __always_inline void recall_sender(const struct na_config *known, struct arp_facts *facts, __u64 now)
-{
-	__u64 pair = (__u64)facts->target_ip << 32 | facts->sender_ip;
-	struct na_memory *claim;
-
-	facts->was_asked = now - known->started_ns < WARM_UP_NS ||
-			   na_peek(ARP_ASKED, facts->host, pair, now) != NULL;
-	if (!facts->is_sent)
-		return;
-	claim = na_peek(ARP_CLAIM, facts->domain, facts->sender_ip, now);
-	facts->was_known = claim && claim->a != facts->sender_mac;
-}
-
-/* What a received frame's header breaks. Global, like the others that judge. */
-__noinline int judge_received(const struct arp_facts *facts, struct arp_verdict *verdict)
-{
-	if (facts && verdict)
-		arp_judge_received(facts, verdict);
-	return 0;
-}
-
-__noinline int judge_sent(const struct arp_facts *facts, struct arp_verdict *verdict)
-{
-	if (facts && verdict)
-		arp_judge_sent(facts, verdict);
-	return 0;
-}
-
-/* The MACs of a frame that may be the host's own; asked for only where it matters. */
-static __always_inline void find_our_macs(struct sk_buff *skb, struct net_device *dev, struct arp_facts *facts)
-{
-	__u32 concerns_us = facts->sender_place | facts->target_place;
-
-	if (!(concerns_us & ARP_PLACE_OURS) && !facts->is_sent)
-		return;
-	facts->sender_mac_is_ours = na_is_our_mac(skb, dev, facts->device_mac, facts->sender_mac);
-	facts->destination_is_ours = na_is_our_mac(skb, dev, facts->device_mac, facts->eth_destination);
-}
-
 static __noinline int received(void *ctx, struct sk_buff *skb)
 {
 	struct na_origin origin = {
@@ -75,40 +34,25 @@ static __noinline int received(void *ctx, struct sk_buff *skb)
 	};
 	struct na_config *known = na_config_slot();
 	struct net_device *dev = skb->dev;
-	struct arp_verdict verdict = {};
-	struct arp_trust trust = {};
-	struct arp_facts facts = {};
-	struct arp_frame frame = {};
-	__u64 now;
+	struct arp_work *work;
 
 	/* Already received on another device: the copy a bridge or a macvlan gives itself. */
 	if (!dev || !known || skb->skb_iif)
 		return 0;
-	facts.is_noarp = dev->flags & NA_IFF_NOARP && na_has_no_upper(dev);
-	if (!facts.is_noarp && !arp_is_ethernet_like(dev->type))
+	work = begin_work(ARP_WORKER_RECEIVED);
+	if (!work)
 		return 0;
-	if (!read_frame(ctx, skb, dev, &frame, &facts))
+	take_place(dev, work);
+	work->facts.is_noarp = dev->flags & NA_IFF_NOARP && !work->has_upper;
+	if (!work->facts.is_noarp && !arp_is_ethernet_like(dev->type))
 		return 0;
-	now = bpf_ktime_get_boot_ns();
-	find_place(skb, dev, &frame, &facts);
-	find_our_macs(skb, dev, &facts);
-	if (known->has_trust)
-		find_trust(facts.sender_mac, facts.eth_source, facts.sender_ip, &trust);
-	facts.is_virtual = trust.is_virtual;
-	judge_received(&facts, &verdict);
-	if (verdict.rules & 1u << ARP_RULE_ADDRESS_CONFLICT)
-		judge_takeover(&facts, &verdict, now);
-	if (!(verdict.rules & (ARP_RULES_FORGED | 1u << ARP_RULE_ON_NOARP_DEVICE))) {
-		recall_sender(known, &facts, now);
-		judge_by_memory(&facts, &verdict, now);
-		if (trust.is_bound && !trust.is_known)
-			arp_break(&verdict, ARP_RULE_DUPLICATE_CLAIM, ARP_DETAIL_CLAIM_KNOWN_BINDING);
-		remember_heard(&frame, &facts, now);
-	}
-	if (is_traced())
-		trace_frame(ctx, &origin, &frame, &facts, now);
-	if (verdict.rules)
-		report_frame(ctx, skb, &origin, &frame, &facts, &verdict, arp_excused(&trust), now);
+	if (!copy_frame(ctx, skb, dev, work))
+		return 0;
+	if (work->has_upper || known->has_globs)
+		work->device = na_device_address(skb);
+	work->now = bpf_ktime_get_boot_ns();
+	judge_received(work);
+	report_frame(ctx, known, &origin, work);
 	return 0;
 }
 
@@ -150,38 +94,24 @@ static __noinline int sent(void *ctx, struct sk_buff *skb)
 	};
 	struct na_config *known = na_config_slot();
 	struct net_device *dev = skb->dev;
-	struct arp_facts facts = { .is_sent = 1 };
-	struct arp_verdict verdict = {};
-	struct arp_trust trust = {};
-	struct arp_frame frame = {};
 	struct sock *sk = skb->sk;
-	bool is_process;
-	__u64 now;
+	struct arp_work *work;
 
 	/* Forwarded frames were judged when they were received. */
 	if (!dev || !known || skb->skb_iif || !arp_is_ethernet_like(dev->type))
 		return 0;
-	if (!read_frame(ctx, skb, dev, &frame, &facts) || was_judged_above(skb, dev))
+	work = begin_work(ARP_WORKER_SENT);
+	if (!work)
 		return 0;
-	now = bpf_ktime_get_boot_ns();
-	/* The kernel's own frames have no socket: they are true, and only tell what was asked for. */
-	is_process = sk && sk->__sk_common.skc_family == NA_AF_PACKET;
-	find_place(skb, dev, &frame, &facts);
-	if (known->has_trust)
-		find_trust(facts.sender_mac, facts.eth_source, facts.sender_ip, &trust);
-	facts.is_virtual = trust.is_virtual;
-	if (is_process) {
-		find_our_macs(skb, dev, &facts);
-		recall_sender(known, &facts, now);
-		judge_sent(&facts, &verdict);
-	}
-	if (facts.operation == ARP_OP_REQUEST && frame.has_addresses)
-		judge_request(&facts, &verdict, now,
-			      is_process ? ARP_DETAIL_SCAN_BY_PROCESS : ARP_DETAIL_SCAN_BY_KERNEL);
-	if (is_traced())
-		trace_frame(ctx, &origin, &frame, &facts, now);
-	if (verdict.rules)
-		report_frame(ctx, skb, &origin, &frame, &facts, &verdict, arp_excused(&trust), now);
+	work->facts.is_sent = 1;
+	take_place(dev, work);
+	if (!copy_frame(ctx, skb, dev, work) || was_judged_above(skb, dev))
+		return 0;
+	if (work->has_upper || known->has_globs)
+		work->device = na_device_address(skb);
+	work->now = bpf_ktime_get_boot_ns();
+	judge_sent(work, sk && sk->__sk_common.skc_family == NA_AF_PACKET);
+	report_frame(ctx, known, &origin, work);
 	return 0;
 }
 
@@ -202,8 +132,7 @@ int BPF_PROG(on_neigh_update, struct neighbour *neighbour, const __u8 *lladdr, _
 	/* An administrator's changes are none of ours: they leave before anything is read. */
 	if (!lladdr || netlink_pid || flags & NEIGH_UPDATE_ADMIN)
 		return 0;
-	if (neighbour->tbl->family != NA_AF_INET || !(neighbour->nud_state & (NUD_LEARNED | NUD_PERMANENT)) ||
-	    neighbour->dev->addr_len != ARP_MAC_LEN)
+	if (!(neighbour->nud_state & (NUD_LEARNED | NUD_PERMANENT)) || neighbour->tbl->family != NA_AF_INET)
 		return 0;
 	return neighbour_updated(ctx, neighbour, (__u64)lladdr, new_state, flags);
 }

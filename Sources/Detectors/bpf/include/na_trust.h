@@ -39,11 +39,11 @@ _Static_assert(sizeof(struct na_glob_word) == 8 * (256 + 4 + NA_GLOB_LANES), "na
 /* A look at all words for one name. */
 struct na_glob_search {
 	char name[NA_IFNAME_LEN];
-	unsigned int ignored;
-	unsigned char has_watch; /* there is a pattern of WatchInterfaces=: what none of them matches is not judged */
-	unsigned char is_watched;
-	unsigned char padding[2];
-	unsigned int first_word; /* of the generation that holds */
+	unsigned long long watch;   /* not 0: there is WatchInterfaces=, and what none of it matches is not judged */
+	unsigned long long watched; /* not 0: one of it matches */
+	unsigned long long ignored; /* rules, as bits */
+	unsigned int first_word;    /* of the generation that holds */
+	unsigned int padding;
 };
 
 #define NA_RULES_ALL 0xffffffffu
@@ -81,32 +81,34 @@ NA_TRUST_INLINE unsigned long long na_glob_matches(const struct na_glob_word *wo
 
 	for (int i = 0; i < NA_IFNAME_LEN - 1; i++) {
 		unsigned char c = name[i];
+		unsigned long long next = (states << 1 & word->step[c]) | (states & word->stay);
+		/* All ones until the name ends. No branch: the verifier would follow both sides of each. */
+		unsigned long long goes_on = -(unsigned long long)((c + 255u) >> 8);
 
-		if (!c)
-			break;
-		states = (states << 1 & word->step[c]) | (states & word->stay);
+		states ^= (states ^ next) & goes_on;
 	}
 	return states & word->accept;
 }
 
 NA_TRUST_INLINE void na_try_word(const struct na_glob_word *word, struct na_glob_search *search)
 {
-	unsigned long long matches;
+	const unsigned long long lane_mask = (1 << NA_GLOB_LANE_BITS) - 1;
+	unsigned long long matches = na_glob_matches(word, search->name);
 
-	if (!word->start)
-		return;
-	matches = na_glob_matches(word, search->name);
-	search->has_watch |= word->watch != 0;
-	search->is_watched |= (matches & word->watch) != 0;
-	for (int lane = 0; lane < NA_GLOB_LANES; lane++)
-		if (matches >> lane * NA_GLOB_LANE_BITS & ((1 << NA_GLOB_LANE_BITS) - 1))
-			search->ignored |= word->rules[lane];
+	search->watch |= word->watch;
+	search->watched |= matches & word->watch;
+	for (int lane = 0; lane < NA_GLOB_LANES; lane++) {
+		unsigned long long in_lane = matches >> lane * NA_GLOB_LANE_BITS & lane_mask;
+		unsigned long long is_match = -((in_lane + lane_mask) >> NA_GLOB_LANE_BITS); /* all ones or none */
+
+		search->ignored |= word->rules[lane] & is_match;
+	}
 }
 
 /* The rules, as bits, that do not judge what happens on the interface that was searched for. */
 NA_TRUST_INLINE unsigned int na_ignored_rules(const struct na_glob_search *search)
 {
-	return search->has_watch && !search->is_watched ? NA_RULES_ALL : search->ignored;
+	return search->watch && !search->watched ? NA_RULES_ALL : search->ignored;
 }
 
 #endif

@@ -21,7 +21,8 @@ enum skb_drop_reason {
 	(bpf_core_enum_value_exists(enum skb_drop_reason, name) &&        \
 	 (reason) == bpf_core_enum_value(enum skb_drop_reason, name))
 
-static __always_inline bool is_telling(__u32 reason)
+/* Global: the verifier looks at the list once. */
+__noinline int is_telling(__u32 reason)
 {
 	return IS_REASON(reason, SKB_DROP_REASON_NETFILTER_DROP) || IS_REASON(reason, SKB_DROP_REASON_QDISC_DROP) ||
 	       IS_REASON(reason, SKB_DROP_REASON_TC_INGRESS) || IS_REASON(reason, SKB_DROP_REASON_TC_EGRESS) ||
@@ -30,7 +31,7 @@ static __always_inline bool is_telling(__u32 reason)
 }
 
 /* Where a received packet does not know yet which device it came in on. */
-static __always_inline bool is_before_reception(__u32 reason)
+__noinline int is_before_reception(__u32 reason)
 {
 	return IS_REASON(reason, SKB_DROP_REASON_CPU_BACKLOG) || IS_REASON(reason, SKB_DROP_REASON_XDP) ||
 	       IS_REASON(reason, SKB_DROP_REASON_TC_INGRESS);
@@ -39,22 +40,28 @@ static __always_inline bool is_before_reception(__u32 reason)
 static __noinline int dropped(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason)
 {
 	struct na_origin origin = { .dev = skb->dev, .probe = ARP_PROBE_KFREE_SKB };
-	struct na_key key = { .rule = ARP_RULE_DROPPED, .a = location, .b = reason };
 	struct na_config *known = na_config_slot();
-	struct arp_facts facts = {};
-	struct arp_frame frame = {};
+	struct net_device *dev = skb->dev;
 	struct arp_event *event;
+	struct arp_work *work;
 
-	if (!known || !origin.dev || !is_telling(reason) || !read_frame(ctx, skb, origin.dev, &frame, &facts))
+	if (!known || !dev || !is_telling(reason))
 		return 0;
+	work = begin_work(ARP_WORKER_DROPPED);
+	if (!work || !copy_frame(ctx, skb, dev, work))
+		return 0;
+	take_facts(work);
+	na_set_place(&work->key, dev, true);
+	work->key.rule = ARP_RULE_DROPPED;
+	work->key.a = location;
+	work->key.b = reason;
 	origin.direction = skb->skb_iif || is_before_reception(reason) ? NA_DIRECTION_RX : NA_DIRECTION_TX;
 	if (!na_left_by_trust(known, 1u << ARP_RULE_DROPPED, 0, na_device_address(skb)))
 		return 0;
-	na_set_place(&key, origin.dev, true);
-	event = na_gate(ctx, &key, &origin, bpf_ktime_get_boot_ns(), sizeof(*event));
+	event = na_gate(ctx, &work->key, &origin, bpf_ktime_get_boot_ns(), sizeof(*event));
 	if (!event)
 		return 0;
-	fill_frame(event, &frame, &facts);
+	fill_frame(event, &work->frame, &work->facts);
 	event->head.location = location;
 	event->head.drop_reason = reason;
 	bpf_ringbuf_submit(event, 0);

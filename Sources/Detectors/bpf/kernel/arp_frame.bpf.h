@@ -5,6 +5,7 @@
 
 #include "addresses.bpf.h"
 #include "arp_rules.h"
+#include "gate.bpf.h"
 
 struct arp_wire {
 	__be16 hardware_type;
@@ -33,6 +34,46 @@ struct arp_frame {
 	__u16 vlan;
 	bool has_addresses;
 };
+
+/*
+ * One frame on its way to a verdict. Too large for the stack; each program that judges frames has one per CPU to itself:
+ * the kernel does not let a program interrupt itself.
+ */
+struct arp_work {
+	struct arp_facts facts;
+	struct arp_verdict verdict;
+	struct na_key key;
+	struct arp_frame frame;
+	__u64 now;
+	__u64 device;	   /* its address; known where something is stacked on it, or where names matter */
+	__u64 addresses;   /* address of its first IPv4 address; 0: none */
+	__u64 mac_address; /* where its MAC stands */
+	__u32 rules;	   /* broken, and not excused by trust */
+	bool has_upper;
+};
+
+enum arp_worker {
+	ARP_WORKER_RECEIVED,
+	ARP_WORKER_SENT,
+	ARP_WORKER_DROPPED,
+	ARP_WORKER_COUNT,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ARP_WORKER_COUNT);
+	__type(key, __u32);
+	__type(value, struct arp_work);
+} works SEC(".maps");
+
+static __always_inline struct arp_work *begin_work(__u32 worker)
+{
+	struct arp_work *work = bpf_map_lookup_elem(&works, &worker);
+
+	if (work)
+		__builtin_memset(work, 0, sizeof(*work));
+	return work;
+}
 
 /* What stands behind up to two VLAN tags in the frame: where (from head), which protocol, which VLAN. */
 struct behind_tags {
@@ -70,55 +111,82 @@ __noinline int skip_tags(__u64 packet, struct behind_tags *behind)
 }
 
 /*
- * Copies the frame's ARP, and its Ethernet header where it has one. False when it is not ARP, or when its beginning is
- * not in the linear area (only the owner of a tap can make such frames).
+ * Copies a frame that is short, tagged, or of a device without Ethernet headers. False when it is not ARP, or when its
+ * beginning is not in the linear area (only the owner of a tap can make such frames).
  */
-static __always_inline bool copy_frame(void *ctx, struct sk_buff *skb, struct net_device *dev, struct arp_frame *frame,
-				       struct arp_facts *facts)
+__noinline int copy_odd_frame(__u64 packet, struct arp_work *work)
 {
-	struct behind_tags behind = { .vlan = na_offloaded_vlan(skb), .protocol = skb->protocol };
-	__u32 linear_end = skb->tail, start, wanted;
-	__u16 mac_header = skb->mac_header;
+	struct sk_buff *skb = (void *)packet;
+	__u32 linear_end = BPF_CORE_READ(skb, tail), end = linear_end + BPF_CORE_READ(skb, data_len), wanted;
+	struct behind_tags behind = {};
 
-	if (dev->type == NA_ARPHRD_ETHER && mac_header != NA_HEADER_UNSET) {
-		facts->has_ethernet = 1;
-		behind.offset = mac_header + NA_ETH_HLEN;
-		if (na_is_vlan(behind.protocol)) {
-			if (behind.offset > linear_end)
-				return false;
-			bpf_probe_read_kernel(&frame->ethernet, NA_ETH_HLEN, skb->head + mac_header);
-			skip_tags(na_packet_address(ctx), &behind);
-		}
-	} else {
-		behind.offset = na_data_offset(skb);
+	if (!work)
+		return 0;
+	behind.vlan = work->frame.vlan;
+	behind.protocol = BPF_CORE_READ(skb, protocol);
+	behind.offset = na_data_offset(skb);
+	if (work->facts.has_ethernet) {
+		behind.offset = BPF_CORE_READ(skb, mac_header) + NA_ETH_HLEN;
+		if (behind.offset > linear_end)
+			return 0;
+		bpf_probe_read_kernel(&work->frame.ethernet, NA_ETH_HLEN,
+				      BPF_CORE_READ(skb, head) + behind.offset - NA_ETH_HLEN);
 	}
-	if (behind.protocol != bpf_htons(NA_ETH_P_ARP) || behind.offset > linear_end + skb->data_len)
-		return false;
-	frame->vlan = behind.vlan;
-	facts->length = linear_end + skb->data_len - behind.offset;
-	wanted = facts->length < sizeof(frame->arp) ? facts->length : sizeof(frame->arp);
+	if (na_is_vlan(behind.protocol))
+		skip_tags(packet, &behind);
+	if (behind.protocol != bpf_htons(NA_ETH_P_ARP) || behind.offset > end)
+		return 0;
+	work->frame.vlan = behind.vlan;
+	work->facts.length = end - behind.offset;
+	wanted = work->facts.length < sizeof(work->frame.arp) ? work->facts.length : sizeof(work->frame.arp);
 	if (behind.offset + wanted > linear_end)
-		return false;
-	start = behind.offset;
-	if (facts->has_ethernet && start == mac_header + NA_ETH_HLEN && wanted == sizeof(frame->arp)) {
-		bpf_probe_read_kernel(&frame->ethernet, NA_ETH_HLEN + sizeof(frame->arp), skb->head + mac_header);
-		return true;
-	}
-	if (facts->has_ethernet && start == mac_header + NA_ETH_HLEN)
-		bpf_probe_read_kernel(&frame->ethernet, NA_ETH_HLEN, skb->head + mac_header);
+		return 0;
 	/* Once more on the very register: 6.1's verifier does not carry a bound over to a 32-bit copy. */
 	barrier_var(wanted);
-	if (wanted > sizeof(frame->arp))
-		return false;
-	bpf_probe_read_kernel(&frame->arp, wanted, skb->head + start);
+	if (wanted > sizeof(work->frame.arp))
+		return 0;
+	bpf_probe_read_kernel(&work->frame.arp, wanted, BPF_CORE_READ(skb, head) + behind.offset);
+	return 1;
+}
+
+/* Copies the frame's ARP, and its Ethernet header where it has one: with one call, where nothing is odd about it. */
+static __always_inline bool copy_frame(void *ctx, struct sk_buff *skb, struct net_device *dev, struct arp_work *work)
+{
+	__u32 linear_end = skb->tail, start = skb->mac_header;
+
+	work->frame.vlan = na_offloaded_vlan(skb);
+	work->facts.has_ethernet = dev->type == NA_ARPHRD_ETHER && start != NA_HEADER_UNSET;
+	start += NA_ETH_HLEN;
+	if (!work->facts.has_ethernet || skb->protocol != bpf_htons(NA_ETH_P_ARP) ||
+	    start + sizeof(work->frame.arp) > linear_end)
+		return copy_odd_frame(na_packet_address(ctx), work);
+	work->facts.length = linear_end + skb->data_len - start;
+	bpf_probe_read_kernel(&work->frame.ethernet, NA_ETH_HLEN + sizeof(work->frame.arp),
+			      skb->head + start - NA_ETH_HLEN);
 	return true;
 }
 
-/* What the header says, in host byte order. */
-static __always_inline void take_facts(struct net_device *dev, struct arp_frame *frame, struct arp_facts *facts)
+/* What the program's own argument tells without a helper's help: where the frame was seen. */
+static __always_inline void take_place(struct net_device *dev, struct arp_work *work)
 {
-	facts->device_type = dev->type;
-	facts->device_address_length = dev->addr_len;
+	struct in_device *in_dev = dev->ip_ptr;
+
+	work->facts.device_type = dev->type;
+	work->facts.device_address_length = dev->addr_len;
+	work->mac_address = (__u64)dev->dev_addr;
+	work->has_upper = !na_has_no_upper(dev);
+	na_set_place(&work->key, dev, true);
+	work->facts.host = work->key.netns_cookie ? work->key.netns_cookie : work->key.netns;
+	if (in_dev)
+		bpf_probe_read_kernel(&work->addresses, sizeof(work->addresses), &in_dev->ifa_list);
+}
+
+/* What the header says, in host byte order. */
+static __always_inline void take_facts(struct arp_work *work)
+{
+	struct arp_frame *frame = &work->frame;
+	struct arp_facts *facts = &work->facts;
+
 	facts->hardware_type = bpf_ntohs(frame->arp.hardware_type);
 	facts->protocol_type = bpf_ntohs(frame->arp.protocol_type);
 	facts->hardware_length = frame->arp.hardware_length;
@@ -140,33 +208,43 @@ static __always_inline void take_facts(struct net_device *dev, struct arp_frame 
 	}
 }
 
-/* Reads a frame; false when there is none to judge. */
-static __always_inline bool read_frame(void *ctx, struct sk_buff *skb, struct net_device *dev, struct arp_frame *frame,
-				       struct arp_facts *facts)
+/* What its addresses are to the place where a frame was seen. */
+static __always_inline void find_addresses(struct arp_work *work)
 {
-	if (!copy_frame(ctx, skb, dev, frame, facts))
-		return false;
-	take_facts(dev, frame, facts);
-	return true;
-}
+	struct arp_frame *frame = &work->frame;
+	struct arp_facts *facts = &work->facts;
+	__u32 places = 0, domain = work->key.ifindex;
 
-/* Where the frame was seen, and what its addresses are to that place. */
-static __always_inline void find_place(struct sk_buff *skb, struct net_device *dev, const struct arp_frame *frame,
-				       struct arp_facts *facts)
-{
-	struct net *net = dev->nd_net.net;
-	__u32 domain = dev->ifindex, places;
-
-	facts->host = net->ns.inum;
-	if (bpf_core_field_exists(net->net_cookie))
-		facts->host = net->net_cookie;
-	if (!na_has_no_upper(dev))
-		domain = na_domain_of(na_device_address(skb));
-	facts->domain = na_mix(facts->host, (__u64)domain << 16 | frame->vlan);
-	facts->device_mac = na_device_mac(dev);
-	places = na_find_our_addresses(skb, dev, frame->sender_ip, frame->target_ip, frame->vlan);
+	/* A tagged frame is for the VLAN of its id above the device, an untagged one for everything else. */
+	if (frame->vlan == NA_VLAN_NONE)
+		places = na_find_addresses(work->addresses, frame->sender_ip, frame->target_ip);
+	if (work->has_upper) {
+		domain = na_domain_of(work->device);
+		places |= na_find_stacked_addresses(work->device, frame->sender_ip, frame->target_ip, frame->vlan);
+	}
 	facts->sender_place = places;
 	facts->target_place = places >> NA_SECOND;
+	facts->domain = na_mix(facts->host, (__u64)domain << 16 | frame->vlan);
+}
+
+static __always_inline bool is_our_mac(const struct arp_work *work, __u64 mac)
+{
+	return mac == work->facts.device_mac || (work->has_upper && na_is_stacked_mac(work->device, mac));
+}
+
+/* The MACs of a frame that may be the host's own; asked for only where it matters. */
+static __always_inline void find_macs(struct arp_work *work)
+{
+	struct arp_facts *facts = &work->facts;
+	__u32 concerns_us = (facts->sender_place | facts->target_place) & ARP_PLACE_OURS;
+	unsigned char mac[ARP_MAC_LEN] = {};
+
+	if (!concerns_us && !facts->is_sent)
+		return;
+	bpf_probe_read_kernel(mac, sizeof(mac), (void *)work->mac_address);
+	facts->device_mac = na_mac_bits(mac);
+	facts->sender_mac_is_ours = is_our_mac(work, facts->sender_mac);
+	facts->destination_is_ours = is_our_mac(work, facts->eth_destination);
 }
 
 static __always_inline void fill_frame(struct arp_event *event, const struct arp_frame *frame,

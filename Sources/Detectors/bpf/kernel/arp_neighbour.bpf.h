@@ -84,19 +84,18 @@ static __always_inline void fill_mac(unsigned char *to, __u64 mac)
 	__builtin_memcpy(to, &bits, ARP_MAC_LEN);
 }
 
-static __always_inline void report_change(void *ctx, __u32 probe, struct neighbour *neighbour,
-					  const struct arp_change *change, __u64 now)
+static __always_inline void report_change(void *ctx, __u32 probe, struct neighbour *neighbour, struct net_device *dev,
+					  struct na_key *key, const struct arp_change *change, __u64 now)
 {
-	struct na_origin origin = { .dev = neighbour->dev, .probe = probe, .direction = NA_DIRECTION_NONE };
+	struct na_origin origin = { .dev = dev, .probe = probe, .direction = NA_DIRECTION_NONE };
 	struct na_config *known = na_config_slot();
 	struct arp_trust trust = {};
 	struct arp_heard *heard;
 	struct arp_event *event;
-	struct na_key key = {};
 	__u64 device = 0;
 	__u32 rules;
 
-	if (!origin.dev || !known)
+	if (!known)
 		return;
 	if (known->has_trust)
 		find_trust(change->new_mac, change->old_mac, change->ip, &trust);
@@ -104,18 +103,17 @@ static __always_inline void report_change(void *ctx, __u32 probe, struct neighbo
 	rules = na_left_by_trust(known, change->rules, arp_excused(&trust), device);
 	if (!rules)
 		return;
-	key.rule = arp_most_telling(rules, 0) & (NA_RULES_MAX - 1);
-	key.also = rules & ~(1u << key.rule);
-	key.detail = change->detail;
-	key.c = change->ip;
+	key->rule = arp_most_telling(rules, 0) & (NA_RULES_MAX - 1);
+	key->also = rules & ~(1u << key->rule);
+	key->detail = change->detail;
+	key->c = change->ip;
 	/* A neighbour that flips between two is one thing, each change of it another. */
-	if (key.rule != ARP_RULE_FLIP_FLOP) {
-		key.a = change->old_mac;
-		key.b = change->new_mac;
+	if (key->rule != ARP_RULE_FLIP_FLOP) {
+		key->a = change->old_mac;
+		key->b = change->new_mac;
 	}
-	na_set_place(&key, origin.dev, true);
 	origin.address = bpf_htonl(change->ip);
-	event = na_gate(ctx, &key, &origin, now, sizeof(*event));
+	event = na_gate(ctx, key, &origin, now, sizeof(*event));
 	if (!event)
 		return;
 	heard = change->new_mac ? frame_behind(change, now) : NULL;
@@ -132,14 +130,10 @@ static __always_inline void report_change(void *ctx, __u32 probe, struct neighbo
 	bpf_ringbuf_submit(event, 0);
 }
 
-static __always_inline __u64 domain_of_neighbour(struct neighbour *neighbour)
+/* Of a neighbour on a device: the table knows no bridges, nor VLANs. */
+static __always_inline __u64 domain_of_place(const struct na_key *place)
 {
-	struct net *net = neighbour->dev->nd_net.net;
-	__u64 host = net->ns.inum;
-
-	if (bpf_core_field_exists(net->net_cookie))
-		host = net->net_cookie;
-	return na_mix(host, neighbour->dev->ifindex);
+	return na_mix(place->netns_cookie ? place->netns_cookie : place->netns, place->ifindex);
 }
 
 /*
@@ -199,12 +193,14 @@ static __noinline int neighbour_updated(void *ctx, struct neighbour *neighbour, 
 					__u32 flags)
 {
 	struct arp_change change = { .new_state = new_state };
+	struct net_device *dev = neighbour->dev;
+	struct na_key key = {};
 	unsigned char mac[ARP_MAC_LEN] = {};
 	struct na_config *known = na_config_slot();
 	__u64 now = bpf_ktime_get_boot_ns();
 	__be32 ip = 0;
 
-	if (!known)
+	if (!known || !dev || dev->addr_len != ARP_MAC_LEN)
 		return 0;
 	bpf_probe_read_kernel(mac, sizeof(mac), (void *)lladdr);
 	change.new_mac = na_mac_bits(mac);
@@ -214,22 +210,23 @@ static __noinline int neighbour_updated(void *ctx, struct neighbour *neighbour, 
 		return 0;
 	bpf_core_read(&ip, sizeof(ip), &neighbour->primary_key);
 	change.ip = bpf_ntohl(ip);
+	na_set_place(&key, dev, true);
 	if (neighbour->nud_state & NUD_PERMANENT)
 		change.rules = 1u << ARP_RULE_STATIC_OVERWRITE;
 	else
-		judge_binding(known, domain_of_neighbour(neighbour), flags, now, &change);
-	report_change(ctx, ARP_PROBE_NEIGH_UPDATE, neighbour, &change, now);
+		judge_binding(known, domain_of_place(&key), flags, now, &change);
+	report_change(ctx, ARP_PROBE_NEIGH_UPDATE, neighbour, dev, &key, &change, now);
 	return 0;
 }
 
 /* arp-trace, where there is no frame: a neighbour is given up. */
-static __always_inline void trace_failure(void *ctx, struct neighbour *neighbour, __be32 ip, __u64 now)
+static __always_inline void trace_failure(void *ctx, struct net_device *dev, struct na_key key, __be32 ip, __u64 now)
 {
-	struct na_origin origin = { .dev = neighbour->dev, .probe = ARP_PROBE_NEIGH_TIMER_HANDLER };
-	struct na_key key = { .rule = ARP_RULE_TRACE, .a = ARP_PROBE_NEIGH_TIMER_HANDLER };
+	struct na_origin origin = { .dev = dev, .probe = ARP_PROBE_NEIGH_TIMER_HANDLER };
 	struct arp_event *event;
 
-	na_set_place(&key, origin.dev, true);
+	key.rule = ARP_RULE_TRACE;
+	key.a = ARP_PROBE_NEIGH_TIMER_HANDLER;
 	event = na_gate(ctx, &key, &origin, now, sizeof(*event));
 	if (!event)
 		return;
@@ -243,19 +240,25 @@ static __always_inline void trace_failure(void *ctx, struct neighbour *neighbour
 static __noinline int neighbour_failed(void *ctx, struct neighbour *neighbour)
 {
 	struct arp_change change = { .rules = 1u << ARP_RULE_RESOLUTION_FAILED, .new_state = NUD_FAILED };
+	struct na_config *known = na_config_slot();
+	struct net_device *dev = neighbour->dev;
 	__u64 now = bpf_ktime_get_boot_ns();
+	struct na_key key = {};
+	__u64 device = 0;
 	__be32 ip = 0;
 
-	if (!neighbour->dev)
+	if (!dev)
 		return 0;
+	na_set_place(&key, dev, true);
 	bpf_core_read(&ip, sizeof(ip), &neighbour->primary_key);
 	change.ip = bpf_ntohl(ip);
-	if (is_traced())
-		trace_failure(ctx, neighbour, ip, now);
-	change.count = na_count_in_window(ARP_FAILURES, domain_of_neighbour(neighbour), change.ip, now, FAILURES_NS);
+	bpf_core_read(&device, sizeof(device), &neighbour->dev);
+	if (known && is_traced(known, device))
+		trace_failure(ctx, dev, key, ip, now);
+	change.count = na_count_in_window(ARP_FAILURES, domain_of_place(&key), change.ip, now, FAILURES_NS);
 	if (change.count >= na_threshold(ARP_RULE_RESOLUTION_FAILED))
 		change.detail = ARP_DETAIL_FAILED_REPEATEDLY;
-	report_change(ctx, ARP_PROBE_NEIGH_TIMER_HANDLER, neighbour, &change, now);
+	report_change(ctx, ARP_PROBE_NEIGH_TIMER_HANDLER, neighbour, dev, &key, &change, now);
 	return 0;
 }
 

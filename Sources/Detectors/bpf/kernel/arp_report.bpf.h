@@ -7,9 +7,11 @@
 #include "arp_trust.bpf.h"
 
 /* The key's words, rule by rule; ArpFacts reads them for a summary. */
-static __always_inline void set_words(struct na_key *key, const struct arp_facts *facts,
-				      const struct arp_verdict *verdict)
+static __always_inline void set_words(struct arp_work *work)
 {
+	const struct arp_facts *facts = &work->facts;
+	struct na_key *key = &work->key;
+
 	key->a = facts->eth_source;
 	key->b = facts->sender_mac;
 	key->c = facts->sender_ip;
@@ -21,13 +23,16 @@ static __always_inline void set_words(struct na_key *key, const struct arp_facts
 	case ARP_RULE_BAD_SENDER_MAC:
 		key->c = 0;
 		break;
+	case ARP_RULE_LOCAL_SPOOF:
+		bpf_get_current_comm(&key->a, 2 * sizeof(key->a));
+		break;
 	case ARP_RULE_ADDRESS_CONFLICT:
 		key->a = 0;
 		if (!facts->sender_ip)
 			key->c = facts->target_ip;
 		break;
 	case ARP_RULE_DUPLICATE_CLAIM:
-		key->a = verdict->other_mac;
+		key->a = work->verdict.other_mac;
 		break;
 	case ARP_RULE_REQUEST_FLOOD:
 		key->a = 0;
@@ -51,77 +56,65 @@ static __always_inline void set_words(struct na_key *key, const struct arp_facts
 	}
 }
 
-/* Names the rule among those broken that has the entry, and its sub-case. */
-static __always_inline void set_rule(struct na_key *key, const struct arp_verdict *verdict, __u32 rules)
+/* Which rule among those broken has the entry, and what the frame has in common with others of its kind. */
+static __always_inline void set_key(struct arp_work *work)
 {
-	__u32 rule = arp_most_telling(rules, verdict->mild);
+	__u32 rule = arp_most_telling(work->rules, work->verdict.mild);
 
 	/* The compiler knows how small it is, the verifier does not. */
 	barrier_var(rule);
 	rule &= NA_RULES_MAX - 1;
-	key->rule = rule;
-	key->also = rules & ~(1u << rule);
-	key->detail = verdict->details[rule];
+	work->key.rule = rule;
+	work->key.also = work->rules & ~(1u << rule);
+	work->key.detail = work->verdict.details[rule];
+	set_words(work);
 }
 
-static __always_inline void report_frame(void *ctx, struct sk_buff *skb, struct na_origin *origin,
-					 const struct arp_frame *frame, const struct arp_facts *facts,
-					 const struct arp_verdict *verdict, __u32 excused, __u64 now)
+static __always_inline void fill_verdict(struct arp_event *event, const struct arp_work *work)
 {
-	struct na_config *known = na_config_slot();
-	struct na_key key = {};
-	struct arp_event *event;
-	__u32 rules;
+	const struct arp_verdict *verdict = &work->verdict;
+	__u64 other = bpf_cpu_to_be64(verdict->other_mac << 16);
 
-	if (!known)
-		return;
-	rules = na_left_by_trust(known, verdict->rules, excused, na_device_address(skb));
-	if (!rules)
-		return;
-	set_rule(&key, verdict, rules);
-	if (key.rule == ARP_RULE_LOCAL_SPOOF) {
-		bpf_get_current_comm(&key.a, 2 * sizeof(key.a));
-		key.c = facts->sender_ip;
-	} else {
-		set_words(&key, facts, verdict);
-	}
-	na_set_place(&key, origin->dev, true);
-	origin->address = frame->sender_ip;
-	event = na_gate(ctx, &key, origin, now, sizeof(*event));
-	if (!event)
-		return;
-	fill_frame(event, frame, facts);
-	if (key.rule == verdict->counted)
+	if (work->key.rule == verdict->counted)
 		event->count = verdict->count;
-	if (verdict->other_mac && verdict->rules & 1u << ARP_RULE_DUPLICATE_CLAIM) {
-		__u64 other = bpf_cpu_to_be64(verdict->other_mac << 16);
-
-		__builtin_memcpy(event->old_mac, &other, ARP_MAC_LEN);
-		__builtin_memcpy(event->new_mac, frame->arp.sender_mac, ARP_MAC_LEN);
-	}
-	bpf_ringbuf_submit(event, 0);
-}
-
-/* arp-trace: every hit of a hook, as the detector's origin, a script, printed it. No key but the hook. */
-static __always_inline void trace_frame(void *ctx, struct na_origin *origin, const struct arp_frame *frame,
-					const struct arp_facts *facts, __u64 now)
-{
-	struct na_key key = { .rule = ARP_RULE_TRACE, .a = origin->probe };
-	struct arp_event *event;
-
-	na_set_place(&key, origin->dev, true);
-	event = na_gate(ctx, &key, origin, now, sizeof(*event));
-	if (!event)
+	if (!(work->rules & 1u << ARP_RULE_DUPLICATE_CLAIM) || !other)
 		return;
-	fill_frame(event, frame, facts);
-	bpf_ringbuf_submit(event, 0);
+	__builtin_memcpy(event->old_mac, &other, ARP_MAC_LEN);
+	__builtin_memcpy(event->new_mac, work->frame.arp.sender_mac, ARP_MAC_LEN);
 }
 
-static __always_inline bool is_traced(void)
+static __always_inline bool is_traced(const struct na_config *known, __u64 device)
 {
-	struct na_config *known = na_config_slot();
+	return na_left_by_trust(known, 1u << ARP_RULE_TRACE, 0, device);
+}
 
-	return known && known->enabled & 1u << ARP_RULE_TRACE;
+/*
+ * Hands a judged frame to the gate; once more before, where every hit of a hook is traced, as the detector's origin, a
+ * script, printed them. A trace has no key but its hook.
+ */
+static __always_inline void report_frame(void *ctx, const struct na_config *known, struct na_origin *origin,
+					 struct arp_work *work)
+{
+	bool traces = is_traced(known, work->device);
+
+	for (int i = 0; i < 2; i++) {
+		struct na_key trace = { .rule = ARP_RULE_TRACE, .a = origin->probe };
+		struct arp_event *event;
+
+		if (!(i == 0 ? traces : work->rules != 0))
+			continue;
+		trace.netns = work->key.netns;
+		trace.netns_cookie = work->key.netns_cookie;
+		trace.ifindex = work->key.ifindex;
+		origin->address = i == 0 ? 0 : work->frame.sender_ip;
+		event = na_gate(ctx, i == 0 ? &trace : &work->key, origin, work->now, sizeof(*event));
+		if (!event)
+			continue;
+		fill_frame(event, &work->frame, &work->facts);
+		if (i == 1)
+			fill_verdict(event, work);
+		bpf_ringbuf_submit(event, 0);
+	}
 }
 
 #endif

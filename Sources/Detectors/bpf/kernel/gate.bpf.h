@@ -111,27 +111,30 @@ enum na_fate {
 
 static __always_inline void na_book(struct na_rule_totals *total, __u32 fate)
 {
-	na_count((&total->emitted)[fate]);
+	/* The verifier wants to see that it is within the counters, where the compiler knows. */
+	barrier_var(fate);
+	if (fate < NA_FATE_COUNT)
+		na_count((&total->emitted)[fate]);
 }
 
-/* Books the same fate for several rules. Global, so that the verifier looks at the loop once. */
-__noinline int na_book_rules(__u32 rules, __u32 fate)
+/* Books a fate for the first of several rules and returns the others. Global: the verifier looks at it once. */
+__noinline __u32 na_book_first(__u32 rules, __u32 fate)
 {
-	if (fate >= NA_FATE_COUNT)
-		return 0;
-	for (int i = 0; i < NA_RULES_MAX && rules; i++) {
-		__u32 rule = __builtin_ctz(rules);
-		struct na_rule_totals *total = bpf_map_lookup_elem(&totals, &rule);
+	__u32 rule = __builtin_ctz(rules);
+	struct na_rule_totals *total = bpf_map_lookup_elem(&totals, &rule);
 
-		rules &= rules - 1;
-		/* The verifier is to forget which bits it has followed: else it follows each set of them. */
-		barrier_var(rules);
-		if (!total)
-			continue;
+	if (total) {
 		if (fate != NA_FATE_TRUSTED)
 			na_count(total->seen);
 		na_book(total, fate);
 	}
+	return rules & (rules - 1);
+}
+
+__noinline int na_book_rules(__u32 rules, __u32 fate)
+{
+	for (int i = 0; i < NA_RULES_MAX && rules; i++)
+		rules = na_book_first(rules, fate);
 	return 0;
 }
 
@@ -143,12 +146,14 @@ static __always_inline void na_settle(struct na_rule_totals *total, __u32 also, 
 		na_book_rules(also, fate);
 }
 
-static __always_inline bool na_take_token(__u32 rule, const struct na_rule_settings *limits, __u64 now)
+/* One token of the rule's bucket, if there is one. Global, like na_admit(): the verifier looks at it once. */
+__noinline int na_take_token(__u32 rule, __u64 now)
 {
+	struct na_rule_settings *limits = bpf_map_lookup_elem(&settings, &rule);
 	__u64 *spent_until = bpf_map_lookup_elem(&buckets, &rule);
 
-	if (!spent_until)
-		return false;
+	if (!spent_until || !limits)
+		return 0;
 	for (int i = 0; i < NA_TOKEN_TRIES; i++) {
 		__u64 old = *(volatile __u64 *)spent_until, from = old > now ? old : now, next;
 
@@ -157,11 +162,11 @@ static __always_inline bool na_take_token(__u32 rule, const struct na_rule_setti
 			from = now + limits->burst_window_ns - limits->token_interval_ns;
 		next = from + limits->token_interval_ns;
 		if (next - now > limits->burst_window_ns)
-			return false;
+			return 0;
 		if (__sync_val_compare_and_swap(spent_until, old, next) == old)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* The key's state, made if there is none; NULL when the table is full. */
@@ -212,35 +217,21 @@ static __always_inline __u32 na_threshold(__u32 rule)
 }
 
 /*
- * Whether an event of a key that is in the table gets an entry: NA_FATE_EMITTED, or what it is counted as instead. The
- * caller must have room for an entry or give `*before` back to state->emitted_ns.
+ * What becomes of an event whose key had its last entry at `emitted`; NA_FATE_EMITTED when it may have one itself: the
+ * caller must have room for it, or give `emitted` back to state->emitted_ns.
  */
-static __always_inline __u32 na_admit(__u32 rule, const struct na_rule_settings *limits, struct na_key_state *state,
-				      __u64 now, __u64 *before)
+__noinline int na_admit(__u32 rule, struct na_key_state *state, __u64 emitted, __u64 interval, __u64 now)
 {
-	__u64 emitted = *(volatile __u64 *)&state->emitted_ns;
-
-	*before = emitted;
+	if (!state)
+		return NA_FATE_LIMITED;
 	/* Another CPU may have emitted after our clock reading: that too is within the interval. */
-	if (emitted && (emitted > now || now - emitted < limits->dedup_interval_ns))
+	if (emitted && (emitted > now || now - emitted < interval))
 		return NA_FATE_DEDUPLICATED;
-	if (!na_take_token(rule, limits, now))
+	if (!na_take_token(rule, now))
 		return NA_FATE_LIMITED;
 	if (__sync_val_compare_and_swap(&state->emitted_ns, emitted, now) != emitted)
 		return NA_FATE_DEDUPLICATED;
 	return NA_FATE_EMITTED;
-}
-
-/* The same for an event whose key found no room; it leaves no trace but its rule's count. */
-static __always_inline bool na_admit_overflow(__u32 rule, const struct na_rule_settings *limits,
-					      struct na_key_state *state, __u64 now)
-{
-	__u64 emitted = *(volatile __u64 *)&state->emitted_ns;
-
-	if (emitted && (emitted > now || now - emitted < NA_OVERFLOW_INTERVAL_NS))
-		return false;
-	return na_take_token(rule, limits, now) &&
-	       __sync_val_compare_and_swap(&state->emitted_ns, emitted, now) == emitted;
 }
 
 /* The names of the device and of its master, and whether the event is about the namespace's gateway. */
@@ -289,12 +280,13 @@ static __always_inline void na_fill(void *ctx, struct na_event_head *head, const
 static __always_inline void *na_gate(void *ctx, const struct na_key *key, const struct na_origin *origin, __u64 now,
 				     __u64 size)
 {
-	__u32 rule = key->rule, fate;
+	__u32 rule = key->rule;
 	struct na_rule_settings *limits = bpf_map_lookup_elem(&settings, &rule);
 	struct na_rule_totals *total = bpf_map_lookup_elem(&totals, &rule);
 	struct na_key_state *state, *in_table;
-	struct na_event_head *head;
-	__u64 before = 0;
+	struct na_event_head *head = NULL;
+	__u64 emitted;
+	__u32 fate;
 
 	if (!limits || !total)
 		return NULL;
@@ -303,27 +295,29 @@ static __always_inline void *na_gate(void *ctx, const struct na_key *key, const 
 	state = in_table ? in_table : bpf_map_lookup_elem(&overflows, &rule);
 	if (!state)
 		return NULL;
-	if (in_table) {
-		state->last_ns = now;
-		fate = na_admit(rule, limits, state, now, &before);
-	} else {
-		fate = na_admit_overflow(rule, limits, state, now) ? NA_FATE_EMITTED : NA_FATE_OVERFLOW;
-		if (fate == NA_FATE_EMITTED)
-			state->first_ns = now;
-	}
-	head = fate == NA_FATE_EMITTED ? bpf_ringbuf_reserve(&events, size, 0) : NULL;
-	if (!head) {
-		if (fate == NA_FATE_EMITTED) {
+	emitted = *(volatile __u64 *)&state->emitted_ns;
+	state->last_ns = now;
+	fate = na_admit(rule, state, emitted, in_table ? limits->dedup_interval_ns : NA_OVERFLOW_INTERVAL_NS, now);
+	if (fate == NA_FATE_EMITTED) {
+		head = bpf_ringbuf_reserve(&events, size, 0);
+		if (!head)
 			fate = NA_FATE_LOST_RING;
-			if (in_table)
-				state->emitted_ns = before;
-		}
-		if (in_table)
-			na_count(state->suppressed);
-		na_settle(total, key->also, fate);
-		return NULL;
 	}
-	na_settle(total, key->also, NA_FATE_EMITTED);
+	if (!in_table) {
+		/* The key found no room: it leaves no trace but its rule's count. */
+		state->first_ns = now;
+		state->suppressed = 0;
+		if (fate != NA_FATE_EMITTED && fate != NA_FATE_LOST_RING)
+			fate = NA_FATE_OVERFLOW;
+	}
+	if (!head) {
+		if (fate == NA_FATE_LOST_RING)
+			state->emitted_ns = emitted;
+		na_count(state->suppressed);
+	}
+	na_settle(total, key->also, fate);
+	if (!head)
+		return NULL;
 	__builtin_memset(head, 0, size);
 	na_fill(ctx, head, key, origin, state, now);
 	return head;

@@ -35,8 +35,10 @@ static __always_inline struct hlist_node *na_zero_routes(struct net *net)
 	return NULL;
 }
 
-static __always_inline bool na_is_next_hop(struct fib_info *route, __be32 address)
+/* Global, like all that is called in a loop: the verifier looks at it once. */
+__noinline int na_is_next_hop(__u64 fib_info, __be32 address)
 {
+	struct fib_info *route = (void *)fib_info;
 	int hops = BPF_CORE_READ(route, fib_nhs);
 
 	if (bpf_core_field_exists(route->nh)) {
@@ -51,9 +53,9 @@ static __always_inline bool na_is_next_hop(struct fib_info *route, __be32 addres
 				     i * bpf_core_type_size(struct fib_nh);
 
 		if (BPF_CORE_READ(hop, nh_common.nhc_gw.ipv4) == address)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* 1 when `address` is a next hop of the default route in the device's namespace. */
@@ -66,7 +68,7 @@ __noinline int na_is_gateway(__u64 device, __be32 address)
 		struct fib_alias *alias = (void *)at; /* fa_list is its first member */
 
 		if (BPF_CORE_READ(alias, fa_slen) == NA_ROUTE_KEYLENGTH &&
-		    na_is_next_hop(BPF_CORE_READ(alias, fa_info), address))
+		    na_is_next_hop((__u64)BPF_CORE_READ(alias, fa_info), address))
 			return 1;
 		at = BPF_CORE_READ(at, next);
 	}
