@@ -94,7 +94,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "NetAnomalyControlTests", dependencies: ["NetAnomalyControl"], swiftSettings: strict),
         .testTarget(
-            name: "SelfTestTests", dependencies: ["AnomalyModel", "Detectors", "SelfTest", "TracingBackends"],
+            name: "SelfTestTests",
+            dependencies: ["AnomalyModel", "Detectors", "NetAnomalyDaemon", "SelfTest", "TracingBackends"],
             swiftSettings: strict),
         .testTarget(
             name: "NetanomalydTests", dependencies: ["NetAnomalyDaemon", "netanomalyd"], swiftSettings: strict),

@@ -9,7 +9,8 @@ public enum DaemonProgram {
     public static func become(_ arguments: [String]) -> ControlFailure {
         let searchPath = getenv("PATH").map { String(cString: $0) } ?? ""
         guard let path = find(besideProgram: ownPath, searchPath: searchPath) else {
-            return ControlFailure("Cannot find \(name): it is neither beside netanomalyctl nor in \(installedFolder) or PATH")
+            return ControlFailure(
+                "Cannot find \(name): it is neither beside netanomalyctl nor in \(installedFolder) or PATH")
         }
         execv(path, ([path] + arguments).map { strdup($0) } + [nil])
         let failure = errno

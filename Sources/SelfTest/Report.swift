@@ -62,8 +62,8 @@ struct Report {
     /// For a program.
     var json: JSON {
         .object([
-            ("version", .string(daemonVersion)), ("passed", .bool(!isFailure)), ("results", .array(rows.map(Self.json))),
-            ("probes", .array(probes.map(Self.json))),
+            ("version", .string(daemonVersion)), ("passed", .bool(!isFailure)),
+            ("results", .array(rows.map(Self.json))), ("probes", .array(probes.map(Self.json))),
         ])
     }
 

@@ -45,21 +45,24 @@ public enum SelfTest {
         of selfTestCase: SelfTestCase, _ rule: Rule, _ network: TestNetwork, _ observer: Observer
     ) throws(SelfTestFailure) -> Outcome {
         if let reason = blindness(of: rule, observer) { return .blind(reason: reason) }
-        if !rule.isEnabledByDefault { try observer.judge(offByDefault: true) }
         sleep(until: observer.startedNanoseconds + selfTestCase.warmUpNanoseconds)
+        if !rule.isEnabledByDefault { try observer.judge(offByDefault: true) }
         observer.forget()
-        do throws(CaseProblem) {
+        let outcome: Outcome
+        do {
             try selfTestCase.make(network, Int(rule.threshold?.defaultValue ?? 0))
+            let deadline = boottimeNanoseconds() + selfTestCase.patienceNanoseconds
+            let sighting = observer.wait(for: rule.name, until: deadline)
+            outcome = sighting.map { .seen(hook: $0.hook, afterNanoseconds: $0.afterNanoseconds) } ?? .notSeen
+        } catch CaseProblem.kernelRefuses(let reason) {
+            outcome = .notMade(reason: reason)
+        } catch CaseProblem.failed(let reason) {
+            outcome = .failed(reason: reason)
         } catch {
-            if !rule.isEnabledByDefault { try observer.judge(offByDefault: false) }
-            switch error {
-            case .kernelRefuses(let reason): return .notMade(reason: reason)
-            case .failed(let reason): return .failed(reason: reason)
-            }
+            outcome = .failed(reason: "\(error)")
         }
-        let sighting = observer.wait(for: rule.name, until: boottimeNanoseconds() + selfTestCase.patienceNanoseconds)
         if !rule.isEnabledByDefault { try observer.judge(offByDefault: false) }
-        return sighting.map { .seen(hook: $0.hook, afterNanoseconds: $0.afterNanoseconds) } ?? .notSeen
+        return outcome
     }
 
     /// Why a rule cannot be seen on this kernel; nil if at least one of its probes is attached.

@@ -1,6 +1,6 @@
 /// One anomaly and how it is made; ArpCases.swift and GSOCases.swift have a line for each.
 struct SelfTestCase {
-    /// The rule's name. Several cases may be of one rule.
+    /// The rule's name; several cases may be of one rule.
     let rule: String
     /// In words, as the end of "made by".
     let means: String
@@ -9,11 +9,11 @@ struct SelfTestCase {
     /// How long it may take to show.
     let patienceNanoseconds: UInt64
     /// Makes it, given the rule's threshold (0 if it has none).
-    let make: (TestNetwork, Int) throws(CaseProblem) -> Void
+    let make: (TestNetwork, Int) throws -> Void
 
     init(
         _ rule: String, _ means: String, warmUpNanoseconds: UInt64 = 0, patienceNanoseconds: UInt64 = 1_000_000_000,
-        _ make: @escaping (TestNetwork, Int) throws(CaseProblem) -> Void
+        _ make: @escaping (TestNetwork, Int) throws -> Void
     ) {
         self.rule = rule
         self.means = means

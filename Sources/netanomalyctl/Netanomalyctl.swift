@@ -82,7 +82,7 @@ struct SelfTestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "self-test",
         abstract: "Make each anomaly in a private network namespace and tell which are seen here.",
-        discussion: "Runs 'netanomalyd --self-test', with its output and exit status. Needs root, and no running daemon.")
+        discussion: "Runs 'netanomalyd --self-test' and ends with its exit status. Needs root, and no running daemon.")
 
     @Flag(help: "Print the report for a program.")
     var json = false
