@@ -15,7 +15,7 @@ import Testing
 
     @Test func `a rule that nobody thought of is a failure`() throws {
         let unknown = Rule(
-            "arp-unheard-of", detector: ArpDetector.name, messageID: "", priority: .info, summary: "nothing")
+            "arp-unheard-of", detector: DetectorName("arp"), messageID: "", priority: .info, summary: "nothing")
         #expect(SelfTestPlan.notMade(unknown).isFailure)
         let known = try #require(allRules.first { $0.name.text == "arp-table-overflow" })
         #expect(!SelfTestPlan.notMade(known).isFailure)
