@@ -99,6 +99,15 @@ enum GSOCases {
             SelfTestCase("gso-without-checksum", "segmentation without checksum offload") { network, _ in
                 try network.receive(passing(.tcp), header: tcp { ($0.checksumStart, $0.checksumOffset) = (nil, 0) })
             },
+            // The kernel gathers what the type needs: less than an IPv6 header. Below a page nothing is scattered.
+            SelfTestCase("gso-short-header", "an IPv6 packet with its header in pieces") { network, _ in
+                let frame = passing(packet(.tcp, payload: 8000, to: TestNetwork.host(61)).ipv6, type: etherTypeIPv6)
+                try network.receive(
+                    frame,
+                    header: tcp {
+                        ($0.checksumStart, $0.checksumOffset, $0.headerBytes) = (nil, 0, UInt16(ethernetBytes))
+                    })
+            },
             SelfTestCase("gso-header-rejected", "a type for TCP and no size") { network, _ in
                 try network.receiveRefused(passing(.tcp), header: tcp { $0.segmentBytes = 0 })
             },
