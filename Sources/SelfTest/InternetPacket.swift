@@ -41,7 +41,7 @@ struct InternetPacket {
         return header.bytes + segment
     }
 
-    /// The same over IPv6, from and to IPv4-mapped addresses' namesakes below 2001:db8::/96.
+    /// The same over IPv6: its addresses are 2001:db8:: with the IPv4 ones at the end.
     var ipv6: [UInt8] {
         let addresses = documentation(source) + documentation(destination)
         let segment = segment(pseudoHeader: addresses)
