@@ -18,7 +18,8 @@ let package = Package(
     ],
     targets: [
         // MARK: The two programs
-        .executableTarget(name: "netanomalyd", dependencies: ["NetAnomalyDaemon"], swiftSettings: strict),
+        .executableTarget(
+            name: "netanomalyd", dependencies: ["NetAnomalyDaemon", "SelfTest"], swiftSettings: strict),
         .executableTarget(
             name: "netanomalyctl",
             dependencies: [
@@ -32,6 +33,12 @@ let package = Package(
             dependencies: [
                 "AnomalyModel", "DaemonConfig", "TracingBackends", "Detectors", "EventPipeline", "SystemdProtocols",
                 "CLinux",
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "SelfTest",
+            dependencies: [
+                "AnomalyModel", "DaemonConfig", "TracingBackends", "Detectors", "NetAnomalyDaemon", "CLinux",
             ],
             swiftSettings: strict),
         .target(name: "NetAnomalyControl", swiftSettings: strict),
@@ -86,6 +93,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(name: "NetAnomalyControlTests", dependencies: ["NetAnomalyControl"], swiftSettings: strict),
+        .testTarget(
+            name: "SelfTestTests",
+            dependencies: ["AnomalyModel", "Detectors", "NetAnomalyDaemon", "SelfTest", "TracingBackends"],
+            swiftSettings: strict),
         .testTarget(
             name: "NetanomalydTests", dependencies: ["NetAnomalyDaemon", "netanomalyd"], swiftSettings: strict),
     ]

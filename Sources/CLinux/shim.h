@@ -3,4 +3,6 @@
 /* Linux headers that Swift's Glibc module leaves out. */
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+
+#include "devices.h"
 #endif

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The one clock of all records and deadlines: it runs on while the machine sleeps, and the kernel's events carry it.
-func boottimeNanoseconds() -> UInt64 { nanoseconds(CLOCK_BOOTTIME) }
+public func boottimeNanoseconds() -> UInt64 { nanoseconds(CLOCK_BOOTTIME) }
 
 /// What systemd wants with RELOADING=1.
 func monotonicMicroseconds() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) / 1000 }

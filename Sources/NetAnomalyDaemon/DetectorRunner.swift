@@ -1,10 +1,10 @@
-import AnomalyModel
-import DaemonConfig
-import Detectors
-import TracingBackends
+public import AnomalyModel
+public import DaemonConfig
+public import Detectors
+public import TracingBackends
 
 /// One detector at work: its kernel half, and the books that outlive it when it is stopped and started again.
-final class DetectorRunner {
+public final class DetectorRunner {
     /// Waiting for the last programs to leave their hooks: tries of a drain each, far more than ever were needed.
     private static let settleTries = 1000
 
@@ -19,7 +19,7 @@ final class DetectorRunner {
     private var forgottenBefore: UInt64 = 0
 
     /// Why the detector does not run although it should.
-    private(set) var problem: BackendError?
+    public private(set) var problem: BackendError?
     /// When the key table wants its next sweep, CLOCK_BOOTTIME.
     private(set) var nextSweep: UInt64?
     /// Keys in the table at the last sweep.
@@ -27,16 +27,20 @@ final class DetectorRunner {
     /// Ring records that no decoder took: a defect.
     private(set) var undecodable: UInt64 = 0
 
-    init(_ detector: any Detector.Type, handle: @escaping (Anomaly) -> Void) {
+    /// Nothing is loaded yet.
+    ///
+    /// - Parameter handle: takes each event and summary, during ``drain(now:)`` and what else fetches them.
+    public init(_ detector: any Detector.Type, handle: @escaping (Anomaly) -> Void) {
         self.detector = detector
         self.handle = handle
     }
 
     var isRunning: Bool { session != nil }
-    var descriptor: Int32? { session?.descriptor }
+    /// Readable when events wait; nil while the detector does not run.
+    public var descriptor: Int32? { session?.descriptor }
 
     /// Each probe with its state; none while the detector is not wanted.
-    var probes: [(probe: Probe, state: ProbeState)] {
+    public var probes: [(probe: Probe, state: ProbeState)] {
         if let session { return Array(zip(detector.probes, session.states)) }
         return problem.map { problem in detector.probes.map { ($0, .failed(problem.description)) } } ?? []
     }
@@ -45,7 +49,7 @@ final class DetectorRunner {
     var missed: UInt64 { missedBefore + (session?.missed() ?? 0) }
 
     /// Loads and attaches; rules come into force when every probe is on its hook, so nothing is half counted.
-    func start(_ configuration: Configuration) {
+    public func start(_ configuration: Configuration) {
         do {
             let session = try ProbeSession(
                 detector.fasterObjects + [detector.object], probes: detector.probes,
@@ -62,7 +66,7 @@ final class DetectorRunner {
     }
 
     /// Puts changed rule settings in force without touching a probe.
-    func apply(_ configuration: Configuration) throws(BackendError) {
+    public func apply(_ configuration: Configuration) throws(BackendError) {
         // A module may have been loaded since, and a shorter interval may have ended already.
         try session?.learn(detector.moduleMembers)
         guard let session else { return }
@@ -83,7 +87,7 @@ final class DetectorRunner {
     var kernelMemoryBytes: UInt64 { session?.kernelMemoryBytes() ?? 0 }
 
     /// Takes events out of the ring and hands them on.
-    func drain(now: UInt64) {
+    public func drain(now: UInt64) {
         guard let session, session.drain() > 0 else { return }
         // Keys exist from the first event on; a sweep finds out when they need attention.
         nextSweep = min(nextSweep ?? .max, now)

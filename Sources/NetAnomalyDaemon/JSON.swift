@@ -1,5 +1,5 @@
 /// A JSON value (RFC 8259) to be written; objects keep their order.
-enum JSON {
+public enum JSON {
     case string(String)
     case number(UInt64)
     case bool(Bool)
@@ -7,7 +7,7 @@ enum JSON {
     case object([(String, JSON)])
 
     /// The text, on one line.
-    var text: String {
+    public var text: String {
         var bytes: [UInt8] = []
         append(to: &bytes)
         return String(decoding: bytes, as: UTF8.self)

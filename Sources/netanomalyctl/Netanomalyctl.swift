@@ -6,8 +6,8 @@ import NetAnomalyControl
 @main
 struct Netanomalyctl: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "netanomalyctl", abstract: "Asks a running netanomalyd.", version: "0.1.0",
-        subcommands: [StatusCommand.self])
+        commandName: "netanomalyctl", abstract: "Asks a running netanomalyd, and tries one out.", version: "0.1.0",
+        subcommands: [StatusCommand.self, SelfTestCommand.self])
 
     @OptionGroup var shared: SharedOptions
 
@@ -74,5 +74,23 @@ struct StatusCommand: ParsableCommand {
         var time = timespec()
         clock_gettime(CLOCK_BOOTTIME, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}
+
+/// `netanomalyctl self-test`.
+struct SelfTestCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "self-test",
+        abstract: "Make each anomaly in a private network namespace and tell which are seen here.",
+        discussion: "Runs 'netanomalyd --self-test' and ends with its exit status. Needs root, and no running daemon.")
+
+    @Flag(help: "Print the report for a program.")
+    var json = false
+
+    func run() throws {
+        // Nothing comes after it if it works.
+        let failure = DaemonProgram.become(["--self-test"] + (json ? ["--json"] : []))
+        Netanomalyctl.complain("netanomalyctl: \(failure.description)")
+        throw ExitCode(failure.isPermission ? 77 : 1)
     }
 }

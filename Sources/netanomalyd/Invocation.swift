@@ -10,6 +10,7 @@ struct Invocation: Equatable {
         case dumpConfiguration = "--dump-config"
         case listRules = "--list-rules"
         case reload = "--reload"
+        case selfTest = "--self-test"
         case version = "--version"
         case help = "--help"
     }
@@ -48,7 +49,9 @@ struct Invocation: Equatable {
                 action = known
             }
         }
-        if asJSON, action != .listRules { throw UsageError(description: "--json goes with --list-rules") }
+        if asJSON, ![.listRules, .selfTest].contains(action) {
+            throw UsageError(description: "--json goes with --list-rules and --self-test")
+        }
     }
 
     private static let optionsWithValue = ["--config", "--control", "--output"]
@@ -75,6 +78,7 @@ struct Invocation: Equatable {
                netanomalyd --check-config|--dump-config [--config FILE]
                netanomalyd --list-rules [--json]
                netanomalyd --reload [--control SOCKET]
+               netanomalyd --self-test [--json]
 
         Watches the kernel for abnormal ARP and abnormal GSO metadata on TUN/TAP devices, and writes each anomaly to
         the journal. Runs in the foreground; SIGHUP reloads, SIGTERM stops after the last event is written.
@@ -86,6 +90,8 @@ struct Invocation: Equatable {
           --dump-config      print the configuration in force and where each value comes from
           --list-rules       print all rules; --json for scripts
           --reload           have the running daemon reload; exit 0 when applied, 78 when refused
+          --self-test        make each anomaly in a private network namespace and tell which are seen; exit 0 if all
+                             that this kernel can show are; --json for scripts
           --version, --help
 
         Exit status: 0; 1 failure; 2 usage; 77 not permitted; 78 configuration.

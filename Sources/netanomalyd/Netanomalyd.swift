@@ -1,7 +1,8 @@
 import Glibc
 import NetAnomalyDaemon
+import SelfTest
 
-/// `netanomalyd`: options and exit statuses; everything else is NetAnomalyDaemon.
+/// `netanomalyd`: options and exit statuses; everything else is NetAnomalyDaemon and SelfTest.
 @main
 enum Netanomalyd {
     static func main() {
@@ -23,6 +24,7 @@ enum Netanomalyd {
         case .dumpConfiguration: return DaemonRun.dumpConfiguration(options.configurationPath)
         case .listRules: return DaemonRun.listRules(asJSON: invocation.asJSON)
         case .reload: return DaemonRun.reload(controlPath: options.controlPath)
+        case .selfTest: return SelfTest.run(asJSON: invocation.asJSON)
         case .version:
             Console.out("netanomalyd \(daemonVersion)\n")
             return .success

@@ -51,15 +51,16 @@ import Testing
         (["--output="], "--output needs a value"),
         (["--output", "xml"], "--output: 'xml' is none of auto, journal, json, text"),
         (["--reload", "--version"], "--reload and --version exclude each other"),
-        (["--json"], "--json goes with --list-rules"), (["--json", "--reload"], "--json goes with --list-rules"),
+        (["--json"], "--json goes with --list-rules and --self-test"),
+        (["--json", "--reload"], "--json goes with --list-rules and --self-test"),
     ])
     func `a wrong command line is refused in words`(arguments: [String], sentence: String) {
         #expect(failure(arguments) == sentence)
     }
 
-    @Test func `--json goes with --list-rules in either order`() throws {
-        #expect(try Invocation(["--json", "--list-rules"]).asJSON)
-        #expect(try Invocation(["--list-rules", "--json"]).asJSON)
+    @Test(arguments: ["--list-rules", "--self-test"])
+    func `--json goes with what has a report, in either order`(action: String) throws {
+        #expect(try Invocation(["--json", action]).asJSON && Invocation([action, "--json"]).asJSON)
     }
 
     @Test func `exit statuses are those of the manual`() {
