@@ -26,7 +26,7 @@ enum ArpRules {
             "arp-flip-flop", detector: ArpDetector.name, messageID: "5b4517cdbfba49ceb0b69bce291f52c6",
             priority: .error, summary: "a neighbour's MAC goes back and forth",
             threshold: RuleThreshold(
-                key: "MinChanges", defaultValue: 4, range: 2...100,
+                key: "MinChanges", defaultValue: 8, range: 2...100,
                 meaning: "announced changes of a neighbour's MAC within 60 s that are too many")),
         Rule(
             "arp-binding-change", detector: ArpDetector.name, messageID: "3c9b8a6498b0490dbc644c4177dedfc3",
@@ -35,7 +35,7 @@ enum ArpRules {
             "arp-duplicate-claim", detector: ArpDetector.name, messageID: "f9776bd66ea94327a092e7ab8bdb261a",
             priority: .warning, summary: "two MACs claim one address",
             threshold: RuleThreshold(
-                key: "MinChanges", defaultValue: 4, range: 2...100,
+                key: "MinChanges", defaultValue: 8, range: 2...100,
                 meaning: "announced changes between claimants within 60 s that are too many")),
         Rule(
             "arp-bad-sender-ip", detector: ArpDetector.name, messageID: "edaffa33d11f4976a0d73c3df0982c2b",
