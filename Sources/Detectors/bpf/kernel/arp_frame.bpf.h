@@ -237,9 +237,10 @@ static __always_inline void find_macs(struct arp_work *work)
 {
 	struct arp_facts *facts = &work->facts;
 	__u32 concerns_us = (facts->sender_place | facts->target_place) & ARP_PLACE_OURS;
+	bool is_to_one = facts->operation == ARP_OP_REQUEST && !(facts->eth_destination & ARP_MAC_GROUP_BIT);
 	unsigned char mac[ARP_MAC_LEN] = {};
 
-	if (!concerns_us && !facts->is_sent)
+	if (!concerns_us && !facts->is_sent && !is_to_one)
 		return;
 	bpf_probe_read_kernel(mac, sizeof(mac), (void *)work->mac_address);
 	facts->device_mac = na_mac_bits(mac);
