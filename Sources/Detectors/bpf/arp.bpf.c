@@ -25,13 +25,12 @@ struct {
 	__type(value, struct arp_sent);
 } last_sent SEC(".maps");
 
-static __noinline int received(void *ctx, struct sk_buff *skb)
+/*
+ * Judges a received frame; not 0 when there is something to report. Judging and reporting are functions of their own, so
+ * that the stack of the one is free for the other.
+ */
+static __noinline int judge_frame_received(void *ctx, struct sk_buff *skb)
 {
-	struct na_origin origin = {
-		.dev = skb->dev,
-		.probe = ARP_PROBE_NETIF_RECEIVE_SKB,
-		.direction = NA_DIRECTION_RX,
-	};
 	struct na_config *known = na_config_slot();
 	struct net_device *dev = skb->dev;
 	struct arp_work *work;
@@ -52,8 +51,7 @@ static __noinline int received(void *ctx, struct sk_buff *skb)
 		work->device = na_device_address(skb);
 	work->now = bpf_ktime_get_boot_ns();
 	judge_received(work);
-	report_frame(ctx, known, &origin, work);
-	return 0;
+	return is_reported(known, work);
 }
 
 SEC("tp_btf/netif_receive_skb")
@@ -63,7 +61,9 @@ int BPF_PROG(on_netif_receive_skb, struct sk_buff *skb)
 
 	if (protocol != bpf_htons(NA_ETH_P_ARP) && !na_is_vlan(protocol))
 		return 0;
-	return received(ctx, skb);
+	if (judge_frame_received(ctx, skb))
+		report_frame(ctx, skb, ARP_WORKER_RECEIVED);
+	return 0;
 }
 
 /* True when this frame was judged on a device above `dev` a moment ago; remembers it for the devices below. */
@@ -85,13 +85,8 @@ static __always_inline bool was_judged_above(struct sk_buff *skb, struct net_dev
 	return false;
 }
 
-static __noinline int sent(void *ctx, struct sk_buff *skb)
+static __noinline int judge_frame_sent(void *ctx, struct sk_buff *skb)
 {
-	struct na_origin origin = {
-		.dev = skb->dev,
-		.probe = ARP_PROBE_NET_DEV_QUEUE,
-		.direction = NA_DIRECTION_TX,
-	};
 	struct na_config *known = na_config_slot();
 	struct net_device *dev = skb->dev;
 	struct sock *sk = skb->sk;
@@ -111,8 +106,7 @@ static __noinline int sent(void *ctx, struct sk_buff *skb)
 		work->device = na_device_address(skb);
 	work->now = bpf_ktime_get_boot_ns();
 	judge_sent(work, sk && sk->__sk_common.skc_family == NA_AF_PACKET);
-	report_frame(ctx, known, &origin, work);
-	return 0;
+	return is_reported(known, work);
 }
 
 SEC("tp_btf/net_dev_queue")
@@ -122,7 +116,9 @@ int BPF_PROG(on_net_dev_queue, struct sk_buff *skb)
 
 	if (protocol != bpf_htons(NA_ETH_P_ARP) && !na_is_vlan(protocol))
 		return 0;
-	return sent(ctx, skb);
+	if (judge_frame_sent(ctx, skb))
+		report_frame(ctx, skb, ARP_WORKER_SENT);
+	return 0;
 }
 
 SEC("tp_btf/neigh_update")
@@ -146,15 +142,16 @@ int BPF_PROG(on_neigh_timer_handler, struct neighbour *neighbour)
 }
 
 SEC("tp_btf/neigh_create")
-int BPF_PROG(on_neigh_create, struct neigh_table *table, struct net_device *dev, const void *address)
+int BPF_PROG(on_neigh_create, struct neigh_table *table, struct net_device *dev)
 {
-	__u64 neighbour = 0;
+	/* The address and the neighbour that was made, read as numbers: older verifiers refuse a pointer to nothing in
+	 * particular, and take an argument for never NULL. */
+	__u64 rest[2] = {};
 
 	if (table->family != NA_AF_INET)
 		return 0;
-	/* Read as a number: older verifiers take an argument for never NULL, and drop the very question. */
-	bpf_probe_read_kernel(&neighbour, sizeof(neighbour), (__u64 *)ctx + 3);
-	return neighbour ? 0 : table_overflowed(ctx, table, dev, (__u64)address);
+	bpf_probe_read_kernel(rest, sizeof(rest), (__u64 *)ctx + 2);
+	return rest[1] ? 0 : table_overflowed(ctx, table, dev, rest[0]);
 }
 
 SEC("tp_btf/kfree_skb")

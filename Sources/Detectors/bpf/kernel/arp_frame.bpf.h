@@ -43,6 +43,7 @@ struct arp_work {
 	struct arp_facts facts;
 	struct arp_verdict verdict;
 	struct na_key key;
+	struct na_key trace; /* of arp-trace */
 	struct arp_frame frame;
 	__u64 now;
 	__u64 device;	   /* its address; known where something is stacked on it, or where names matter */
@@ -50,6 +51,7 @@ struct arp_work {
 	__u64 mac_address; /* where its MAC stands */
 	__u32 rules;	   /* broken, and not excused by trust */
 	bool has_upper;
+	bool is_traced;
 };
 
 enum arp_worker {

@@ -88,26 +88,46 @@ static __always_inline bool is_traced(const struct na_config *known, __u64 devic
 	return na_left_by_trust(known, 1u << ARP_RULE_TRACE, 0, device);
 }
 
+/* Whether a judged frame has anything to report; traces are asked for here, once. */
+static __always_inline bool is_reported(const struct na_config *known, struct arp_work *work)
+{
+	work->is_traced = is_traced(known, work->device);
+	return work->rules || work->is_traced;
+}
+
+static __always_inline void set_trace_key(const struct na_key *place, __u32 probe, struct na_key *trace)
+{
+	trace->rule = ARP_RULE_TRACE;
+	trace->a = probe;
+	trace->netns = place->netns;
+	trace->netns_cookie = place->netns_cookie;
+	trace->ifindex = place->ifindex;
+}
+
 /*
  * Hands a judged frame to the gate; once more before, where every hit of a hook is traced, as the detector's origin, a
  * script, printed them. A trace has no key but its hook.
  */
-static __always_inline void report_frame(void *ctx, const struct na_config *known, struct na_origin *origin,
-					 struct arp_work *work)
+static __noinline int report_frame(void *ctx, struct sk_buff *skb, __u32 worker)
 {
-	bool traces = is_traced(known, work->device);
+	struct na_origin origin = {
+		.dev = skb->dev,
+		.probe = worker == ARP_WORKER_SENT ? ARP_PROBE_NET_DEV_QUEUE : ARP_PROBE_NETIF_RECEIVE_SKB,
+		.direction = worker == ARP_WORKER_SENT ? NA_DIRECTION_TX : NA_DIRECTION_RX,
+	};
+	struct arp_work *work = bpf_map_lookup_elem(&works, &worker);
 
+	if (!work)
+		return 0;
+	if (work->is_traced)
+		set_trace_key(&work->key, origin.probe, &work->trace);
 	for (int i = 0; i < 2; i++) {
-		struct na_key trace = { .rule = ARP_RULE_TRACE, .a = origin->probe };
 		struct arp_event *event;
 
-		if (!(i == 0 ? traces : work->rules != 0))
+		if (!(i == 0 ? work->is_traced : work->rules != 0))
 			continue;
-		trace.netns = work->key.netns;
-		trace.netns_cookie = work->key.netns_cookie;
-		trace.ifindex = work->key.ifindex;
-		origin->address = i == 0 ? 0 : work->frame.sender_ip;
-		event = na_gate(ctx, i == 0 ? &trace : &work->key, origin, work->now, sizeof(*event));
+		origin.address = i == 0 ? 0 : work->frame.sender_ip;
+		event = na_gate(ctx, i == 0 ? &work->trace : &work->key, &origin, work->now, sizeof(*event));
 		if (!event)
 			continue;
 		fill_frame(event, &work->frame, &work->facts);
@@ -115,6 +135,7 @@ static __always_inline void report_frame(void *ctx, const struct na_config *know
 			fill_verdict(event, work);
 		bpf_ringbuf_submit(event, 0);
 	}
+	return 0;
 }
 
 #endif

@@ -284,7 +284,7 @@ static __always_inline void *na_gate(void *ctx, const struct na_key *key, const 
 	struct na_rule_settings *limits = bpf_map_lookup_elem(&settings, &rule);
 	struct na_rule_totals *total = bpf_map_lookup_elem(&totals, &rule);
 	struct na_key_state *state, *in_table;
-	struct na_event_head *head = NULL;
+	struct na_event_head *head;
 	__u64 emitted;
 	__u32 fate;
 
@@ -298,29 +298,27 @@ static __always_inline void *na_gate(void *ctx, const struct na_key *key, const 
 	emitted = *(volatile __u64 *)&state->emitted_ns;
 	state->last_ns = now;
 	fate = na_admit(rule, state, emitted, in_table ? limits->dedup_interval_ns : NA_OVERFLOW_INTERVAL_NS, now);
-	if (fate == NA_FATE_EMITTED) {
-		head = bpf_ringbuf_reserve(&events, size, 0);
-		if (!head)
-			fate = NA_FATE_LOST_RING;
-	}
 	if (!in_table) {
 		/* The key found no room: it leaves no trace but its rule's count. */
 		state->first_ns = now;
 		state->suppressed = 0;
-		if (fate != NA_FATE_EMITTED && fate != NA_FATE_LOST_RING)
+		if (fate != NA_FATE_EMITTED)
 			fate = NA_FATE_OVERFLOW;
 	}
-	if (!head) {
-		if (fate == NA_FATE_LOST_RING)
-			state->emitted_ns = emitted;
-		na_count(state->suppressed);
+	if (fate == NA_FATE_EMITTED) {
+		head = bpf_ringbuf_reserve(&events, size, 0);
+		if (head) {
+			na_settle(total, key->also, NA_FATE_EMITTED);
+			__builtin_memset(head, 0, size);
+			na_fill(ctx, head, key, origin, state, now);
+			return head;
+		}
+		fate = NA_FATE_LOST_RING;
+		state->emitted_ns = emitted;
 	}
+	na_count(state->suppressed);
 	na_settle(total, key->also, fate);
-	if (!head)
-		return NULL;
-	__builtin_memset(head, 0, size);
-	na_fill(ctx, head, key, origin, state, now);
-	return head;
+	return NULL;
 }
 
 #endif
