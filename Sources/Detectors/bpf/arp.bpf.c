@@ -47,8 +47,8 @@ static __noinline int judge_frame_received(void *ctx, struct sk_buff *skb)
 		return 0;
 	if (!copy_frame(ctx, skb, dev, work))
 		return 0;
-	if (work->has_upper || known->has_globs)
-		work->device = na_device_address(skb);
+	take_first_address(dev, work);
+	work->device = (__u64)dev;
 	work->now = bpf_ktime_get_boot_ns();
 	judge_received(work);
 	return is_reported(known, work);
@@ -102,8 +102,8 @@ static __noinline int judge_frame_sent(void *ctx, struct sk_buff *skb)
 	take_place(dev, work);
 	if (!copy_frame(ctx, skb, dev, work) || was_judged_above(skb, dev))
 		return 0;
-	if (work->has_upper || known->has_globs)
-		work->device = na_device_address(skb);
+	take_first_address(dev, work);
+	work->device = (__u64)dev;
 	work->now = bpf_ktime_get_boot_ns();
 	judge_sent(work, sk && sk->__sk_common.skc_family == NA_AF_PACKET);
 	return is_reported(known, work);

@@ -19,6 +19,7 @@
 
 /* One address of a device. */
 struct na_own_address {
+	__u64 next;
 	__be32 local;
 	__be32 network;
 	__be32 mask;
@@ -28,20 +29,21 @@ struct na_own_address {
 };
 
 #define NA_IFADDR_OFFSET(field) (bpf_core_field_offset(struct in_ifaddr, field))
-#define NA_IFADDR_SPAN 64 /* from ifa_local to ifa_flags; 28 bytes in 6.18 */
+#define NA_IFADDR_SPAN 96 /* from ifa_next to ifa_flags; 60 bytes in 6.18 */
 #define NA_IFA_SECONDARY 1
 
 /* All fields with one call of the helper: most of what it costs is the call. */
 static __always_inline void na_read_address(__u64 address, struct na_own_address *own)
 {
-	const __u32 start = NA_IFADDR_OFFSET(ifa_local), flags = NA_IFADDR_OFFSET(ifa_flags) - start;
-	const __u32 network = NA_IFADDR_OFFSET(ifa_address) - start;
+	const __u32 start = NA_IFADDR_OFFSET(ifa_next), flags = NA_IFADDR_OFFSET(ifa_flags) - start;
+	const __u32 local = NA_IFADDR_OFFSET(ifa_local) - start, network = NA_IFADDR_OFFSET(ifa_address) - start;
 	const __u32 mask = NA_IFADDR_OFFSET(ifa_mask) - start, broadcast = NA_IFADDR_OFFSET(ifa_broadcast) - start;
 	const __u32 length = NA_IFADDR_OFFSET(ifa_prefixlen) - start;
 	__u8 bytes[NA_IFADDR_SPAN];
 
 	bpf_probe_read_kernel(bytes, flags + sizeof(own->flags), (void *)address + start);
-	own->local = *(__be32 *)bytes;
+	own->next = *(__u64 *)bytes;
+	own->local = *(__be32 *)(bytes + local);
 	own->network = *(__be32 *)(bytes + network);
 	own->mask = *(__be32 *)(bytes + mask);
 	own->broadcast = *(__be32 *)(bytes + broadcast);
@@ -114,12 +116,43 @@ __noinline __u32 na_vlan_behind(__u64 device, __u32 vlan)
  * leads to it, which made loading ten times slower. Such functions take numbers, so devices come as addresses.
  */
 
-/* What the two are to one address of a device. */
-__noinline int na_look_at_address(__u64 at, __be32 first, __be32 second)
+/* 1 for 0, else 0. No branch, and so that the compiler does not make one of it. */
+static __always_inline __u32 na_is_zero(__u32 number)
+{
+	__u32 negative = -number, sign;
+
+	barrier_var(negative);
+	sign = (number | negative) >> 31;
+	barrier_var(sign);
+	return sign ^ 1;
+}
+
+/*
+ * The same as na_relation(), for the device's first address, whose fields are at hand in the program itself: most
+ * devices have no other. Without branches, each of which would double the ways that the verifier follows from there.
+ */
+static __always_inline __u32 na_relation_to_first(__be32 ip, struct in_ifaddr *first)
+{
+	const __u32 length = first->ifa_prefixlen;
+	const __u32 is_ours = na_is_zero(ip ^ first->ifa_local);
+	const __u32 is_host = na_is_zero(length ^ 32), is_pair = na_is_zero(length ^ 31);
+	__u32 place = is_ours * ARP_PLACE_OURS;
+
+	place |= is_ours * (is_host | (first->ifa_flags & NA_IFA_SECONDARY)) * ARP_PLACE_MOVABLE;
+	place |= na_is_zero(ip ^ first->ifa_broadcast) * (1 - (is_host | is_pair)) * ARP_PLACE_SUBNET_BROADCAST;
+	place |= na_is_zero((ip ^ first->ifa_address) & first->ifa_mask) * ARP_PLACE_ON_LINK;
+	return place | (1 - is_host) * ARP_PLACE_HAS_SUBNET;
+}
+
+/* What the two are to one address of a device; goes on to the next. */
+__noinline int na_look_at_address(__u64 *at, __be32 first, __be32 second)
 {
 	struct na_own_address own;
 
-	na_read_address(at, &own);
+	if (!at)
+		return 0;
+	na_read_address(*at, &own);
+	*at = own.next;
 	return na_relation(first, &own) | na_relation(second, &own) << NA_SECOND;
 }
 
@@ -129,8 +162,7 @@ __noinline int na_find_addresses(__u64 at, __be32 first, __be32 second)
 	__u32 places = 0;
 
 	for (int i = 0; i < NA_ADDRESSES_MAX && at; i++) {
-		places |= na_look_at_address(at, first, second);
-		at = (__u64)BPF_CORE_READ((struct in_ifaddr *)at, ifa_next);
+		places |= na_look_at_address(&at, first, second);
 	}
 	return at ? places | ARP_PLACE_UNKNOWN | ARP_PLACE_UNKNOWN << NA_SECOND : places;
 }

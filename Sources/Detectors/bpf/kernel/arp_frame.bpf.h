@@ -43,15 +43,16 @@ struct arp_work {
 	struct arp_facts facts;
 	struct arp_verdict verdict;
 	struct na_key key;
-	struct na_key trace; /* of arp-trace */
-	struct arp_frame frame;
 	__u64 now;
-	__u64 device;	   /* its address; known where something is stacked on it, or where names matter */
-	__u64 addresses;   /* address of its first IPv4 address; 0: none */
+	__u64 device;	   /* its address */
+	__u64 addresses;   /* where its second IPv4 address stands; 0: none */
 	__u64 mac_address; /* where its MAC stands */
 	__u32 rules;	   /* broken, and not excused by trust */
+	__u32 places;	   /* what the frame's addresses are to the device's first */
 	bool has_upper;
 	bool is_traced;
+	struct arp_frame frame;
+	struct na_key trace; /* of arp-trace */
 };
 
 enum arp_worker {
@@ -72,8 +73,9 @@ static __always_inline struct arp_work *begin_work(__u32 worker)
 {
 	struct arp_work *work = bpf_map_lookup_elem(&works, &worker);
 
+	/* All but the frame, which is written before it is read. */
 	if (work)
-		__builtin_memset(work, 0, sizeof(*work));
+		__builtin_memset(work, 0, __builtin_offsetof(struct arp_work, frame));
 	return work;
 }
 
@@ -125,6 +127,7 @@ __noinline int copy_odd_frame(__u64 packet, struct arp_work *work)
 	if (!work)
 		return 0;
 	behind.vlan = work->frame.vlan;
+	__builtin_memset(&work->frame, 0, sizeof(work->frame));
 	behind.protocol = BPF_CORE_READ(skb, protocol);
 	behind.offset = na_data_offset(skb);
 	if (work->facts.has_ethernet) {
@@ -171,16 +174,25 @@ static __always_inline bool copy_frame(void *ctx, struct sk_buff *skb, struct ne
 /* What the program's own argument tells without a helper's help: where the frame was seen. */
 static __always_inline void take_place(struct net_device *dev, struct arp_work *work)
 {
-	struct in_device *in_dev = dev->ip_ptr;
-
 	work->facts.device_type = dev->type;
 	work->facts.device_address_length = dev->addr_len;
 	work->mac_address = (__u64)dev->dev_addr;
 	work->has_upper = !na_has_no_upper(dev);
 	na_set_place(&work->key, dev, true);
 	work->facts.host = work->key.netns_cookie ? work->key.netns_cookie : work->key.netns;
-	if (in_dev)
-		bpf_probe_read_kernel(&work->addresses, sizeof(work->addresses), &in_dev->ifa_list);
+}
+
+/* And what its addresses are to the first of the device's own. */
+static __always_inline void take_first_address(struct net_device *dev, struct arp_work *work)
+{
+	struct in_device *in_dev = dev->ip_ptr;
+	struct in_ifaddr *first = in_dev ? in_dev->ifa_list : NULL;
+	__be32 sender = *(__be32 *)work->frame.arp.sender_ip, target = *(__be32 *)work->frame.arp.target_ip;
+
+	if (!first)
+		return;
+	work->places = na_relation_to_first(sender, first) | na_relation_to_first(target, first) << NA_SECOND;
+	work->addresses = (__u64)first->ifa_next;
 }
 
 /* What the header says, in host byte order. */
@@ -196,6 +208,8 @@ static __always_inline void take_facts(struct arp_work *work)
 	facts->operation = bpf_ntohs(frame->arp.operation);
 	frame->has_addresses =
 		facts->length >= ARP_PACKET_LEN && facts->hardware_length == ARP_MAC_LEN && facts->protocol_length == 4;
+	frame->sender_ip = 0;
+	frame->target_ip = 0;
 	if (frame->has_addresses) {
 		__builtin_memcpy(&frame->sender_ip, frame->arp.sender_ip, 4);
 		__builtin_memcpy(&frame->target_ip, frame->arp.target_ip, 4);
@@ -218,8 +232,11 @@ static __always_inline void find_addresses(struct arp_work *work)
 	__u32 places = 0, domain = work->key.ifindex;
 
 	/* A tagged frame is for the VLAN of its id above the device, an untagged one for everything else. */
-	if (frame->vlan == NA_VLAN_NONE)
-		places = na_find_addresses(work->addresses, frame->sender_ip, frame->target_ip);
+	if (frame->vlan == NA_VLAN_NONE) {
+		places = work->places;
+		if (work->addresses)
+			places |= na_find_addresses(work->addresses, frame->sender_ip, frame->target_ip);
+	}
 	if (work->has_upper) {
 		domain = na_domain_of(work->device);
 		places |= na_find_stacked_addresses(work->device, frame->sender_ip, frame->target_ip, frame->vlan);

@@ -63,7 +63,7 @@ __noinline int judge_received(struct arp_work *work)
 	find_macs(work);
 	look_up_trust(known, &work->facts, &trust);
 	judge_header(&work->facts, &work->verdict);
-	if (work->verdict.rules & 1u << ARP_RULE_ADDRESS_CONFLICT)
+	if (work->verdict.rules & 1u << ARP_RULE_ADDRESS_CONFLICT && work->facts.sender_place & ARP_PLACE_MOVABLE)
 		judge_takeover(&work->facts, &work->verdict, work->now);
 	if (!(work->verdict.rules & (ARP_RULES_FORGED | 1u << ARP_RULE_ON_NOARP_DEVICE))) {
 		recall_sender(known, &work->facts, work->now);

@@ -97,6 +97,7 @@ static __always_inline bool is_reported(const struct na_config *known, struct ar
 
 static __always_inline void set_trace_key(const struct na_key *place, __u32 probe, struct na_key *trace)
 {
+	__builtin_memset(trace, 0, sizeof(*trace));
 	trace->rule = ARP_RULE_TRACE;
 	trace->a = probe;
 	trace->netns = place->netns;
