@@ -1,3 +1,4 @@
+import AnomalyModel
 import CDetectorEvents
 import Detectors
 import Testing
