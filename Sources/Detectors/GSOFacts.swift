@@ -38,8 +38,10 @@ struct GSOFacts {
             isEncapsulated = event.encapsulation != 0
             checksumState = event.ip_summed
         }
-        source = GSOWords.address(bytes(event.source), version: ipVersion)
-        destination = GSOWords.address(bytes(event.destination), version: ipVersion)
+        if event.has_addresses != 0 {
+            source = GSOWords.address(bytes(event.source), version: ipVersion)
+            destination = GSOWords.address(bytes(event.destination), version: ipVersion)
+        }
         if ipVersion != 0, event.l4_protocol != GSO_L4_UNKNOWN { l4Protocol = event.l4_protocol }
         if event.has_ports != 0 { (sourcePort, destinationPort) = (event.source_port, event.destination_port) }
         headers = Array(bytes(event.headers).prefix(Int(event.headers_length)))
@@ -54,7 +56,8 @@ struct GSOFacts {
         case GSO_RULE_HEADER_REJECTED, GSO_RULE_TRACE: break
         default: type = UInt32(truncatingIfNeeded: key.a)
         }
-        if ipVersion == 4 {
+        // Neither is 0.0.0.0: it could not be read.
+        if ipVersion == 4, key.b | key.c != 0 {
             source = IPv4Address(bits: UInt32(truncatingIfNeeded: key.b)).description
             destination = IPv4Address(bits: UInt32(truncatingIfNeeded: key.c)).description
         }

@@ -64,14 +64,14 @@ enum TunGSORules {
             "gso-size-exceeds-mtu", detector: TunGSODetector.name, messageID: "21043433db6c496388e6d2b4dbcb2054",
             priority: .notice, summary: "segments longer than the device's MTU"),
         Rule(
+            "gso-short-header", detector: TunGSODetector.name, messageID: "817f74eaf2e04eefa4cf3b8d0cb9dc39",
+            priority: .info, summary: "a GSO packet whose IP header is not in its linear area"),
+        Rule(
             "gso-ufo", detector: TunGSODetector.name, messageID: "c2b753a105f54c4b824b967780f28e8d",
             priority: .info, summary: "UDP fragmentation offload, which Linux only emulates"),
         Rule(
             "gso-without-checksum", detector: TunGSODetector.name, messageID: "e900cb18e6a447e7a834aba260f1cba8",
             priority: .info, summary: "a GSO packet whose checksum is not left to the kernel"),
-        Rule(
-            "gso-short-header", detector: TunGSODetector.name, messageID: "817f74eaf2e04eefa4cf3b8d0cb9dc39",
-            priority: .info, summary: "a GSO packet whose IP header is not in its linear area"),
         Rule(
             "gso-trace", detector: TunGSODetector.name, messageID: "f02571003a80485ba370c54c40229ea5",
             priority: .debug, isEnabledByDefault: false, summary: "every GSO packet to or from a TUN/TAP's owner",

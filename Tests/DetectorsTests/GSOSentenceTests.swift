@@ -140,7 +140,7 @@ import Testing
                 + "192.0.2.1 port 40000 to 192.0.2.9 port 443", GSO_RULE_TRACE),
         Case(
             "GSO packet towards tap0: gso_type none and gso_size 1448, 4210 bytes", GSO_RULE_TRACE
-        ) { ($0.head.direction, $0.gso_type, $0.gso_segs, $0.ip_version) = (transmit, 0, 0, 0) },
+        ) { ($0.head.direction, $0.gso_type, $0.gso_segs, $0.has_addresses) = (transmit, 0, 0, 0) },
         Case(
             "The kernel dropped a packet towards tap0: it has gso_type tcpv4|dodgy and gso_size 1448 and could not be "
                 + "segmented", GSO_RULE_SEGMENTATION_REFUSED
@@ -245,6 +245,17 @@ import Testing
         (event.has_gso, event.has_ports, event.ip_version, event.headers_length) = (0, 0, 0, 0)
         (event.l4_protocol, event.tun_flags) = (UInt8(GSO_L4_UNKNOWN), 0)
         #expect(try decode(event, as: tunGSO).fieldLines == ["LEN=4210", "DEV_KIND=tun"])
+    }
+
+    @Test func addressesThatCouldNotBeReadAreNotShown() throws {
+        var event = sampleGSOEvent(GSO_RULE_SHORT_HEADER)
+        (event.has_addresses, event.has_ports, event.l4_protocol) = (0, 0, UInt8(GSO_L4_UNKNOWN))
+        fill(&event.source, [])
+        let ofEvent = try decode(event, as: tunGSO).fieldLines
+        var summary = key(GSO_RULE_SHORT_HEADER)
+        (summary.key.b, summary.key.c) = (0, 0)
+        let ofSummary = try decode(summary, as: tunGSO).fieldLines
+        #expect(!(ofEvent + ofSummary).contains { $0.hasPrefix("L3_") || $0.hasPrefix("L4_") })
     }
 
     @Test func addressesOfIPv6AreWrittenInFull() throws {

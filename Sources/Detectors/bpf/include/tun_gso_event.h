@@ -28,9 +28,9 @@ enum gso_rule {
 	GSO_RULE_HEADER_REJECTED,      /* a drop */
 	GSO_RULE_SEGMENTATION_REFUSED, /* a drop */
 	GSO_RULE_SIZE_EXCEEDS_MTU,
+	GSO_RULE_SHORT_HEADER,
 	GSO_RULE_UFO,
 	GSO_RULE_WITHOUT_CHECKSUM,
-	GSO_RULE_SHORT_HEADER,
 	GSO_RULE_TRACE, /* not a rule that a packet breaks: every GSO packet has an entry of its own */
 	GSO_RULE_COUNT,
 };
@@ -144,11 +144,11 @@ struct gso_event {
 	unsigned char device_kind;
 	unsigned char encapsulation;
 	unsigned char ip_summed;   /* CHECKSUM_NONE, _UNNECESSARY, _COMPLETE, _PARTIAL */
-	unsigned char ip_version;  /* of the addresses below: 4, 6, or 0 for none */
+	unsigned char ip_version;  /* 4, 6, or GSO_IP_VERSION_* */
 	unsigned char l4_protocol; /* GSO_L4_UNKNOWN if not known */
 	unsigned char has_ports;
 	unsigned char has_gso; /* gso_* are valid: not in a header the kernel refused */
-	unsigned char reserved;
+	unsigned char has_addresses;
 	unsigned char source[16]; /* IPv4 in the first four bytes */
 	unsigned char destination[16];
 	unsigned char headers[NA_HEADER_MAX];

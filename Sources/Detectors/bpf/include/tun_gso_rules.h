@@ -244,7 +244,10 @@ GSO_INLINE unsigned int gso_without_checksum(const struct gso_facts *f)
 	return f->size != 0 && f->from_owner && f->ip_summed == GSO_CHECKSUM_NONE && !(f->type & GSO_SCTP);
 }
 
-/* gso-short-header: the kernel must first gather the headers, and nobody can look at them without doing the same. */
+/*
+ * gso-short-header: the kernel must first gather the headers, and nobody can look at them without doing the same. Only
+ * where the checksum is not left to the kernel: else it gathered them when it took the packet.
+ */
 GSO_INLINE unsigned int gso_short_header(const struct gso_facts *f)
 {
 	const unsigned int ip_header = f->ip_version == 4 ? 20 : f->ip_version == 6 ? 40 : 0;

@@ -27,7 +27,8 @@ struct gso_packet {
 	__u16 mac_header;
 	__be16 protocol; /* the frame's type */
 	__u32 is_tunnel;
-	__u32 is_ethernet;
+	__u16 is_ethernet;
+	__u16 has_addresses;
 	__u8 source[16];
 	__u8 destination[16];
 };
@@ -109,6 +110,7 @@ static __always_inline void gso_take_ipv4(const struct ipv4_wire *ip, struct gso
 {
 	__u32 length = (ip->version_length & 0xf) * 4;
 
+	packet->has_addresses = 1;
 	__builtin_memcpy(packet->source, ip->source, 4);
 	__builtin_memcpy(packet->destination, ip->destination, 4);
 	facts->told_length = bpf_ntohs(ip->total);
@@ -124,6 +126,7 @@ static __always_inline void gso_take_ipv6(const struct ipv6_wire *ip, struct gso
 	__u32 offset = facts->l3_header + IPV6_HLEN;
 	__u8 next = ip->next;
 
+	packet->has_addresses = 1;
 	__builtin_memcpy(packet->source, ip->source, 16);
 	__builtin_memcpy(packet->destination, ip->destination, 16);
 	if (ip->payload)

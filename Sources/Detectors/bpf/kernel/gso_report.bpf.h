@@ -66,6 +66,7 @@ static __always_inline void fill_packet(struct gso_event *event, struct sk_buff 
 		event->tun_flags = tun_flags_of_device(view->origin.dev);
 	event->head.drop_reason = view->drop_reason;
 	event->ip_version = facts->ip_version;
+	event->has_addresses = packet->has_addresses;
 	event->l4_protocol = facts->l4_protocol;
 	__builtin_memcpy(event->source, packet->source, sizeof(event->source));
 	__builtin_memcpy(event->destination, packet->destination, sizeof(event->destination));
