@@ -139,7 +139,7 @@ def refused_by_segmentation(entry):
         entry["NETANOMALY_DROP_REASON"] == "SKB_BAD_GSO", entry
 
 
-@pytest.mark.causes("gso-segmentation-refused", by="a virtio header on a tap: a checksum inside the data, behind a bridge")
+@pytest.mark.causes("gso-segmentation-refused", by="a virtio header on a tap: a checksum inside the data; a bridge")
 def test_segmentation_refused_behind_a_bridge(lab, bridge):
     """The checksum starts inside the payload: the kernel takes the packet, then it cannot cut it."""
     bridge.first.write(tso4(csum_start=1000, header_length=1020), tcp4())
@@ -179,7 +179,7 @@ def test_type_without_size(lab, bridge, tmp_path):
                   L3_SRC=SOURCE)
 
 
-@pytest.mark.causes("gso-tunnel-without-encapsulation", by="a tc program that strips a VXLAN packet and leaves its type")
+@pytest.mark.causes("gso-tunnel-without-encapsulation", by="a tc program that strips VXLAN, not the type")
 def test_tunnel_without_encapsulation(lab, namespace, tmp_path):
     bridge = Bridge(namespace, header_size=24, offloads=TUNNEL_OFFLOADS)
     try:

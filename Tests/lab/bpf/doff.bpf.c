@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Says in every TCP GSO packet over IPv4 that its TCP header is as long as can be: what were data are header now, as when
- * a program adds options and does not count anew.
+ * Says in every TCP GSO packet over IPv4 that its TCP header is as long as can be: what were data are header now, as
+ * when a program adds options and does not count anew.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
