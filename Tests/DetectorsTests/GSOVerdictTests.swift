@@ -20,7 +20,11 @@ import Testing
 
     @Test(arguments: stages) func healthyPacketsBreakNothing(_ stage: gso_stage) {
         let changes: [(inout gso_facts) -> Void] = [
-            { _ in }, { $0.enterTunnel() }, { $0.becomeUDP() }, { ($0.size, $0.segs, $0.length) = (0, 1, 40) },
+            { _ in }, { $0.becomeUDP() }, { ($0.size, $0.segs, $0.length) = (0, 1, 40) },
+            {
+                $0.enterTunnel()
+                $0.mtu += 50
+            },
         ]
         for change in changes {
             var facts = healthyGSOFacts()

@@ -13,10 +13,10 @@ import pytest
 
 import daemon
 import evidence
+import gso
 import journald
 import programs
 from evidence import Evidence
-from gso import Bridge
 from laboratory import Laboratory
 from namespaces import Namespace, bury, ping, remove_leftovers, veth
 from peers import Peers
@@ -187,7 +187,7 @@ def segment(make_namespace):
 @pytest.fixture
 def bridge(namespace):
     """Two taps on a bridge."""
-    bridge = Bridge(namespace)
+    bridge = gso.Bridge(namespace)
     yield bridge
     bridge.close()
 
