@@ -21,8 +21,8 @@ enum GSOWords {
     }
 
     /// The sub-case as scripts match it; nil for a rule without any.
-    static func subcase(_ detail: UInt32) -> String? {
-        switch gso_detail(detail) {
+    static func subcase(_ detail: gso_detail) -> String? {
+        switch detail {
         case GSO_DETAIL_TCPV4_ON_OTHER: "tcpv4-on-other"
         case GSO_DETAIL_TCPV6_ON_OTHER: "tcpv6-on-other"
         case GSO_DETAIL_TCP_ON_OTHER: "tcp-on-other"
@@ -32,7 +32,25 @@ enum GSOWords {
         case GSO_DETAIL_INNER_IS_OUTER: "inner-is-outer"
         case GSO_DETAIL_TINY: "below-threshold"
         case GSO_DETAIL_MINUTE: "below-8"
+        case GSO_DETAIL_READ_TYPE: "type"
+        case GSO_DETAIL_READ_READER: "reader"
+        case GSO_DETAIL_SEGS_COUNT: "count"
+        case GSO_DETAIL_SEGS_TOO_MANY: "too-many"
+        case GSO_DETAIL_MTU_SENT: "sent"
+        case GSO_DETAIL_MTU_RECEIVED: "received"
+        case GSO_DETAIL_CHECKSUM_START: "start"
+        case GSO_DETAIL_CHECKSUM_FIELD: "field"
         default: nil
+        }
+    }
+
+    /// What a sub-case deserves.
+    static func priority(of detail: gso_detail, rule: Rule) -> Priority {
+        switch detail {
+        case GSO_DETAIL_MINUTE: .error
+        case GSO_DETAIL_READ_READER: .warning
+        case GSO_DETAIL_MTU_RECEIVED: .info
+        default: rule.priority
         }
     }
 
@@ -80,42 +98,5 @@ enum GSOWords {
         case 6: IPv6Address(bytes: bytes).description
         default: nil
         }
-    }
-
-    static func sentence(_ facts: GSOFacts, detail: UInt32, rule: UInt32) -> String {
-        let device = facts.interface ?? "a TUN/TAP"
-        let way = facts.isFromOwner.map { $0 ? "from the owner of \(device)" : "towards \(device)" } ?? "on \(device)"
-        let type = facts.typeNames.isEmpty ? "none" : facts.typeNames
-        let size = facts.size.map { " and gso_size \($0)" } ?? ""
-        switch gso_rule(rule) {
-        case GSO_RULE_SIZE_WITHOUT_TYPE:
-            return "Packet \(way) has gso_size\(facts.size.map { " \($0)" } ?? "") but no gso_type"
-        case GSO_RULE_TYPE_WITHOUT_SIZE:
-            return "Packet \(way) has gso_type \(type) but gso_size 0"
-        case GSO_RULE_TUNNEL_WITHOUT_ENCAPSULATION:
-            return "Packet \(way) has the tunnel gso_type \(type) but \(missingInner(detail))"
-        case GSO_RULE_IP_MISMATCH:
-            let found = facts.ipVersion == 0 ? "neither IPv4 nor IPv6" : "IPv\(facts.ipVersion)"
-            return "Packet \(way) has gso_type \(type) but is \(found)"
-        case GSO_RULE_L4_MISMATCH:
-            let found = facts.l4Protocol.map(l4Protocol).map { "carries \($0)" } ?? "carries another protocol"
-            return "Packet \(way) has gso_type \(type) but \(found)"
-        case GSO_RULE_TINY_SIZE:
-            return "Packet \(way) has gso_type \(type)\(size): \(pieces(facts))"
-        case GSO_RULE_HEADER_REJECTED:
-            return "The kernel refused a packet \(way): its virtio-net header is invalid"
-        default:
-            return "The kernel dropped a packet \(way): it has gso_type \(type)\(size) and could not be segmented"
-        }
-    }
-
-    private static func missingInner(_ detail: UInt32) -> String {
-        detail == GSO_DETAIL_NOT_ENCAPSULATED.rawValue
-            ? "is not encapsulated" : "no inner headers behind the outer ones"
-    }
-
-    private static func pieces(_ facts: GSOFacts) -> String {
-        guard let length = facts.length, let size = facts.size, size > 0 else { return "it becomes many packets" }
-        return "its \(length) bytes become about \((UInt64(length) + UInt64(size) - 1) / UInt64(size)) packets"
     }
 }

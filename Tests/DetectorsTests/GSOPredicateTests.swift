@@ -1,22 +1,52 @@
 import CDetectorEvents
 import Testing
 
-private let fromOwner: UInt8 = 1
-private let towardsOwner: UInt8 = 0
-
 /// Bits of several types.
-private func types(_ bits: gso_type_bit...) -> UInt32 { bits.reduce(0) { $0 | $1.rawValue } }
+func types(_ bits: gso_type_bit...) -> UInt32 { bits.reduce(0) { $0 | $1.rawValue } }
 
-/// The predicates of `tun_gso_rules.h`: each sub-case beside its nearest packet that is fine.
+/// A TCP packet over IPv4 on its way to the owner of a device: 3 segments of 1448 bytes behind 40 bytes of headers.
+func healthyGSOFacts() -> gso_facts {
+    var facts = gso_facts()
+    facts.features = .max
+    (facts.type, facts.size, facts.segs) = (GSO_TCPV4.rawValue, 1448, 3)
+    (facts.length, facts.told_length, facts.header_length, facts.mtu) = (40 + 3 * 1448, 40 + 3 * 1448, 40, 1500)
+    (facts.network_header, facts.transport_header, facts.linear_end) = (64, 84, 150)
+    (facts.l3_header, facts.l4_header) = (64, 84)
+    (facts.ip_summed, facts.checksum_start, facts.checksum_offset) = (3, 84, 16)
+    (facts.ip_version, facts.l4_protocol) = (4, 6)
+    facts.stage = UInt8(GSO_STAGE_QUEUED.rawValue)
+    return facts
+}
+
+extension gso_facts {
+    /// The same packet as its device's owner writes it.
+    mutating func comeFromOwner() {
+        (stage, from_owner, segs) = (UInt8(GSO_STAGE_RECEIVED.rawValue), 1, 0)
+        type |= GSO_DODGY.rawValue
+    }
+
+    /// The same packet in a VXLAN tunnel: 50 bytes of outer headers before it.
+    mutating func enterTunnel() {
+        type |= GSO_UDP_TUNNEL.rawValue
+        (encapsulation, inner_network_header) = (1, 114)
+        (l3_header, l4_header, checksum_start) = (114, 134, 134)
+    }
+
+    /// The same data as UDP datagrams.
+    mutating func becomeUDP() {
+        (type, l4_protocol, checksum_offset) = (GSO_UDP_L4.rawValue, 17, 6)
+        (header_length, length) = (28, 28 + 3 * 1448)
+        told_length = length
+    }
+}
+
+/// The predicates of `tun_gso_rules.h` about type and size: each sub-case beside its nearest packet that is fine.
 @Suite struct GSOPredicateTests {
     typealias Case = PredicateCase<gso_facts, gso_detail>
     typealias Verdict = PredicateCase<gso_facts, Bool>
 
-    /// A big TCP packet over IPv4 from the device's owner.
     private func facts<Answer>(_ line: PredicateCase<gso_facts, Answer>) -> gso_facts {
-        var facts = gso_facts(
-            type: types(GSO_TCPV4, GSO_DODGY), size: 1448, network_header: 64, transport_header: 84,
-            inner_network_header: 0, encapsulation: 0, ip_version: 4, l4_protocol: 6, received: fromOwner)
+        var facts = healthyGSOFacts()
         line.change(&facts)
         return facts
     }
@@ -38,25 +68,25 @@ private func types(_ bits: gso_type_bit...) -> UInt32 { bits.reduce(0) { $0 | $1
     @Test(arguments: [
         Verdict("both", false) { _ in },
         Verdict("neither", false) { ($0.type, $0.size) = (0, 0) },
-        Verdict("TCP from the owner", true) { ($0.type, $0.size) = (GSO_TCPV4.rawValue, 0) },
-        Verdict("dodgy alone from the owner", true) { ($0.type, $0.size) = (GSO_DODGY.rawValue, 0) },
-        Verdict("a local acknowledgement over IPv4", false) {
-            ($0.type, $0.size, $0.received) = (GSO_TCPV4.rawValue, 0, towardsOwner)
+        Verdict("TCP from the owner", true) {
+            $0.comeFromOwner()
+            ($0.type, $0.size) = (GSO_TCPV4.rawValue, 0)
         },
+        Verdict("dodgy alone from the owner", true) {
+            $0.comeFromOwner()
+            ($0.type, $0.size) = (GSO_DODGY.rawValue, 0)
+        },
+        Verdict("a local acknowledgement over IPv4", false) { ($0.type, $0.size) = (GSO_TCPV4.rawValue, 0) },
         Verdict("a local acknowledgement with all that a TCP socket sets", false) {
             $0.type = types(
                 GSO_TCPV6, GSO_TCP_ECN, GSO_TCP_FIXEDID_OLD, GSO_TCP_FIXEDID, GSO_TCP_FIXEDID_INNER, GSO_TCP_ACCECN)
-            ($0.size, $0.received) = (0, towardsOwner)
+            $0.size = 0
         },
         Verdict("an owner's TCP on the way out of another device", true) {
-            ($0.type, $0.size, $0.received) = (types(GSO_TCPV4, GSO_DODGY), 0, towardsOwner)
+            ($0.type, $0.size) = (types(GSO_TCPV4, GSO_DODGY), 0)
         },
-        Verdict("UDP on the way out", true) {
-            ($0.type, $0.size, $0.received) = (GSO_UDP_L4.rawValue, 0, towardsOwner)
-        },
-        Verdict("a bit of a kernel to come on the way out", true) {
-            ($0.type, $0.size, $0.received) = (1 << 29, 0, towardsOwner)
-        },
+        Verdict("UDP on the way out", true) { ($0.type, $0.size) = (GSO_UDP_L4.rawValue, 0) },
+        Verdict("a bit of a kernel to come on the way out", true) { ($0.type, $0.size) = (1 << 29, 0) },
     ])
     func typeWithoutSize(_ line: Verdict) {
         var facts = facts(line)
@@ -114,7 +144,8 @@ private func types(_ bits: gso_type_bit...) -> UInt32 { bits.reduce(0) { $0 | $1
         Case("UDP on IPv6", GSO_DETAIL_NONE) { ($0.type, $0.ip_version) = (GSO_UDP_L4.rawValue, 6) },
         Case("encapsulated, but not as a tunnel", GSO_DETAIL_NONE) { ($0.ip_version, $0.encapsulation) = (6, 1) },
         Case("a tunnel's inner IPv6", GSO_DETAIL_TCPV4_ON_OTHER) {
-            ($0.type, $0.ip_version, $0.encapsulation) = (types(GSO_TCPV4, GSO_UDP_TUNNEL), 6, 1)
+            $0.enterTunnel()
+            $0.ip_version = 6
         },
     ])
     func ipMismatch(_ line: Case) {
@@ -138,7 +169,12 @@ private func types(_ bits: gso_type_bit...) -> UInt32 { bits.reduce(0) { $0 | $1
         Case("sctp on TCP", GSO_DETAIL_SCTP_ON_OTHER) { $0.type = GSO_SCTP.rawValue },
         Case("encapsulated, but not as a tunnel", GSO_DETAIL_NONE) { ($0.l4_protocol, $0.encapsulation) = (17, 1) },
         Case("a tunnel's inner UDP", GSO_DETAIL_TCP_ON_OTHER) {
-            ($0.type, $0.l4_protocol, $0.encapsulation) = (types(GSO_TCPV4, GSO_GRE), 17, 1)
+            $0.enterTunnel()
+            $0.l4_protocol = 17
+        },
+        Case("a tunnel's inner UDP, were there inner headers", GSO_DETAIL_NONE) {
+            $0.enterTunnel()
+            ($0.l4_protocol, $0.encapsulation) = (17, 0)
         },
     ])
     func l4Mismatch(_ line: Case) {
@@ -167,5 +203,97 @@ private func types(_ bits: gso_type_bit...) -> UInt32 { bits.reduce(0) { $0 | $1
     func theSmallestSizeIsTheAdministrators(_ smallest: UInt32, _ size: UInt16, _ verdict: gso_detail) {
         var facts = facts(Case("", verdict) { $0.size = size })
         #expect(gso_tiny_size(&facts, smallest) == verdict.rawValue)
+    }
+
+    @Test(arguments: [
+        Verdict("65535", true) { $0.size = 65535 },
+        Verdict("65535 of SCTP", false) { ($0.type, $0.size) = (GSO_SCTP.rawValue, 65535) },
+        Verdict("65534", false) { $0.size = 65534 },
+        Verdict("no type at all", true) { ($0.type, $0.size) = (0, 65535) },
+    ])
+    func byFrags(_ line: Verdict) {
+        var facts = facts(line)
+        #expect((gso_by_frags(&facts) != 0) == line.verdict)
+    }
+
+    private static func feature(_ bit: gso_type_bit) -> UInt64 { UInt64(bit.rawValue) << 16 }
+
+    @Test(arguments: [
+        Verdict("a device that takes all", false) { _ in },
+        Verdict("a device that takes just this", false) { $0.features = feature(GSO_TCPV4) },
+        Verdict("a device that takes all but this", true) { $0.features = ~feature(GSO_TCPV4) },
+        Verdict("no feature asked for", false) { ($0.size, $0.features) = (0, 0) },
+        Verdict("ECN that it does not take", true) {
+            ($0.type, $0.features) = (types(GSO_TCPV4, GSO_TCP_ECN), feature(GSO_TCPV4))
+        },
+        Verdict("UDP, above the tracepoints' 16 bits", true) {
+            ($0.type, $0.features) = (GSO_UDP_L4.rawValue, ~feature(GSO_UDP_L4))
+        },
+        Verdict("an owner's packet, checked by the kernel", false) {
+            ($0.type, $0.features) = (types(GSO_TCPV4, GSO_DODGY), feature(GSO_TCPV4))
+        },
+        Verdict("fixed ids, which are the kernel's business", false) {
+            $0.type = types(GSO_TCPV4, GSO_TCP_FIXEDID_OLD, GSO_TCP_FIXEDID, GSO_TCP_FIXEDID_INNER)
+            $0.features = feature(GSO_TCPV4)
+        },
+        Verdict("a bit of a kernel to come", false) {
+            ($0.type, $0.features) = (GSO_TCPV4.rawValue | 1 << 29, feature(GSO_TCPV4))
+        },
+    ])
+    func unsupportedType(_ line: Verdict) {
+        var facts = facts(line)
+        #expect((gso_unsupported_type(&facts) != 0) == line.verdict)
+    }
+
+    @Test(arguments: [
+        Case("TCP, which a header can say", GSO_DETAIL_READ_READER) { _ in },
+        Case("UDP segments, too", GSO_DETAIL_READ_READER) { $0.becomeUDP() },
+        Case("a tunnel that the owner takes", GSO_DETAIL_READ_READER) { $0.enterTunnel() },
+        Case("a tunnel that it does not take", GSO_DETAIL_READ_TYPE) {
+            $0.enterTunnel()
+            $0.features = feature(GSO_TCPV4)
+        },
+        Case("a type without a protocol", GSO_DETAIL_READ_TYPE) { $0.type = GSO_DODGY.rawValue },
+        Case("UDP fragments", GSO_DETAIL_READ_TYPE) { $0.type = GSO_UDP.rawValue },
+        Case("an acknowledgement: no size", GSO_DETAIL_NONE) { $0.size = 0 },
+    ])
+    func readFailed(_ line: Case) {
+        var facts = facts(line)
+        #expect(gso_read_failed(&facts) == line.verdict.rawValue)
+    }
+
+    @Test(arguments: [
+        Verdict("one protocol", false) { $0.type = types(GSO_TCPV4, GSO_TCP_ECN, GSO_DODGY, GSO_UDP_TUNNEL) },
+        Verdict("none", false) { $0.type = GSO_DODGY.rawValue },
+        Verdict("both TCPs", true) { $0.type = types(GSO_TCPV4, GSO_TCPV6) },
+        Verdict("both UDPs", true) { $0.type = types(GSO_UDP, GSO_UDP_L4) },
+        Verdict("TCP and SCTP", true) { $0.type = types(GSO_TCPV6, GSO_SCTP) },
+        Verdict("both TCPs of an acknowledgement", false) { ($0.type, $0.size) = (types(GSO_TCPV4, GSO_TCPV6), 0) },
+    ])
+    func mixedTypes(_ line: Verdict) {
+        var facts = facts(line)
+        #expect((gso_mixed_types(&facts) != 0) == line.verdict)
+    }
+
+    @Test(arguments: [
+        Verdict("TCP over IPv4", false) { $0.type = types(GSO_TCPV4, GSO_TCP_ECN) },
+        Verdict("TCP over IPv6", false) { $0.type = types(GSO_TCPV6, GSO_TCP_ECN) },
+        Verdict("UDP fragments", true) { $0.type = types(GSO_UDP, GSO_TCP_ECN) },
+        Verdict("nothing else", true) { $0.type = types(GSO_DODGY, GSO_TCP_ECN) },
+        Verdict("nothing else and no size", false) { ($0.type, $0.size) = (GSO_TCP_ECN.rawValue, 0) },
+    ])
+    func ecnWithoutTCP(_ line: Verdict) {
+        var facts = facts(line)
+        #expect((gso_ecn_without_tcp(&facts) != 0) == line.verdict)
+    }
+
+    @Test(arguments: [
+        Verdict("UDP fragments", true) { $0.type = GSO_UDP.rawValue },
+        Verdict("UDP segments", false) { $0.type = GSO_UDP_L4.rawValue },
+        Verdict("no size", false) { ($0.type, $0.size) = (GSO_UDP.rawValue, 0) },
+    ])
+    func ufo(_ line: Verdict) {
+        var facts = facts(line)
+        #expect((gso_ufo(&facts) != 0) == line.verdict)
     }
 }

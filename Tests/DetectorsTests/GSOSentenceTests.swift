@@ -76,6 +76,72 @@ import Testing
             GSO_RULE_HEADER_REJECTED
         ) { $0.has_gso = 0 },
         Case(
+            packet + "gso_type tcpv4 and gso_size 65535, the mark for a list of fragments, which only SCTP has",
+            GSO_RULE_BY_FRAGS
+        ) { ($0.gso_type, $0.gso_size) = (GSO_TCPV4.rawValue, 65535) },
+        Case(packet + "gso_type tcpv4|dodgy, which the device says it cannot take", GSO_RULE_UNSUPPORTED_TYPE),
+        Case(
+            "The owner of tap0 could not read a packet with gso_type none and gso_size 1448: no virtio-net header can "
+                + "say that", GSO_RULE_READ_FAILED, GSO_DETAIL_READ_TYPE
+        ) { $0.gso_type = 0 },
+        Case(
+            "The owner of tap0 could not read a packet with gso_type tcpv4|dodgy and gso_size 1448: it left no room "
+                + "for it", GSO_RULE_READ_FAILED, GSO_DETAIL_READ_READER),
+        Case(packet + "gso_type tcpv4|tcpv6, of more than one protocol", GSO_RULE_MIXED_TYPES) {
+            $0.gso_type = types(GSO_TCPV4, GSO_TCPV6)
+        },
+        Case(packet + "gso_type tcp_ecn|udp: ECN is TCP's, and it is not of TCP", GSO_RULE_ECN_WITHOUT_TCP) {
+            $0.gso_type = types(GSO_TCP_ECN, GSO_UDP)
+        },
+        Case(
+            packet + "a checksum that does not start at its transport header: byte -4 of the IP packet, not 20",
+            GSO_RULE_CHECKSUM_START, GSO_DETAIL_CHECKSUM_START
+        ) { ($0.found, $0.expected) = (UInt32(bitPattern: -4), 20) },
+        Case(
+            packet + "its checksum at another place than its protocol: byte 6 of the transport header, not 16",
+            GSO_RULE_CHECKSUM_START, GSO_DETAIL_CHECKSUM_FIELD
+        ) { ($0.found, $0.expected) = (6, 16) },
+        Case(packet + "4200 bytes, but 100 by its IP header", GSO_RULE_LENGTH_MISMATCH) {
+            ($0.found, $0.expected) = (100, 4200)
+        },
+        Case(
+            packet + "gso_type tcpv4|dodgy and gso_size 1448, but no more data than that: 0 bytes",
+            GSO_RULE_SIZE_EXCEEDS_PAYLOAD
+        ) { ($0.found, $0.expected) = (1448, 0) },
+        Case(
+            packet + "a gso_segs that its data and gso_size do not make: 3, not 2", GSO_RULE_SEGS_MISMATCH,
+            GSO_DETAIL_SEGS_COUNT
+        ) { ($0.found, $0.expected) = (3, 2) },
+        Case(
+            packet + "gso_type udp_l4 and gso_size 1448, which makes 129 segments, more than 128",
+            GSO_RULE_SEGS_MISMATCH, GSO_DETAIL_SEGS_TOO_MANY
+        ) { ($0.gso_type, $0.found, $0.expected) = (GSO_UDP_L4.rawValue, 129, 128) },
+        Case(
+            "Packet towards tap0 becomes segments of 1540 bytes, more than the device's MTU of 1500",
+            GSO_RULE_SIZE_EXCEEDS_MTU, GSO_DETAIL_MTU_SENT
+        ) { ($0.head.direction, $0.found, $0.expected) = (transmit, 1540, 1500) },
+        Case(
+            "Packet from the owner of tap0 becomes segments of 1540 bytes, more than the device's MTU of 1500",
+            GSO_RULE_SIZE_EXCEEDS_MTU, GSO_DETAIL_MTU_RECEIVED
+        ) { ($0.found, $0.expected) = (1540, 1500) },
+        Case(
+            packet + "gso_type dodgy|udp: its UDP datagram is to be fragmented, which Linux only emulates",
+            GSO_RULE_UFO
+        ) { $0.gso_type = types(GSO_DODGY, GSO_UDP) },
+        Case(
+            packet + "gso_type tcpv4|dodgy and gso_size 1448, and a checksum that is not left to the kernel",
+            GSO_RULE_WITHOUT_CHECKSUM),
+        Case(
+            packet + "gso_type tcpv4|dodgy, and its IP header is not in its linear area, which has 15 bytes",
+            GSO_RULE_SHORT_HEADER
+        ) { $0.linear_length = 15 },
+        Case(
+            "GSO packet from the owner of tap0: gso_type tcpv4|dodgy and gso_size 1448, gso_segs 3, 4210 bytes, "
+                + "192.0.2.1 port 40000 to 192.0.2.9 port 443", GSO_RULE_TRACE),
+        Case(
+            "GSO packet towards tap0: gso_type none and gso_size 1448, 4210 bytes", GSO_RULE_TRACE
+        ) { ($0.head.direction, $0.gso_type, $0.gso_segs, $0.has_addresses) = (transmit, 0, 0, 0) },
+        Case(
             "The kernel dropped a packet towards tap0: it has gso_type tcpv4|dodgy and gso_size 1448 and could not be "
                 + "segmented", GSO_RULE_SEGMENTATION_REFUSED
         ) { $0.head.direction = transmit },
@@ -119,6 +185,30 @@ import Testing
             GSO_DETAIL_TCP_ON_OTHER),
         Case("Packet on tap0 has gso_type tcpv4: it becomes many packets", GSO_RULE_TINY_SIZE, GSO_DETAIL_TINY),
         Case("The kernel refused a packet on tap0: its virtio-net header is invalid", GSO_RULE_HEADER_REJECTED),
+        Case("Packet on tap0 has gso_type tcpv4, which the device says it cannot take", GSO_RULE_UNSUPPORTED_TYPE),
+        Case(
+            "The owner of tap0 could not read a packet with gso_type tcpv4: it left no room for it",
+            GSO_RULE_READ_FAILED, GSO_DETAIL_READ_READER),
+        Case(
+            "Packet on tap0 has a checksum that does not start at its transport header", GSO_RULE_CHECKSUM_START,
+            GSO_DETAIL_CHECKSUM_START),
+        Case(
+            "Packet on tap0 has its checksum at another place than its protocol", GSO_RULE_CHECKSUM_START,
+            GSO_DETAIL_CHECKSUM_FIELD),
+        Case("Packet on tap0 has another length than by its IP header", GSO_RULE_LENGTH_MISMATCH),
+        Case("Packet on tap0 has gso_type tcpv4, but no more data than that", GSO_RULE_SIZE_EXCEEDS_PAYLOAD),
+        Case(
+            "Packet on tap0 has a gso_segs that its data and gso_size do not make", GSO_RULE_SEGS_MISMATCH,
+            GSO_DETAIL_SEGS_COUNT),
+        Case(
+            "Packet on tap0 has gso_type tcpv4, which makes too many segments", GSO_RULE_SEGS_MISMATCH,
+            GSO_DETAIL_SEGS_TOO_MANY),
+        Case(
+            "Packet on tap0 becomes segments longer than the device's MTU", GSO_RULE_SIZE_EXCEEDS_MTU,
+            GSO_DETAIL_MTU_SENT),
+        Case(
+            "Packet on tap0 has gso_type tcpv4, and its IP header is not in its linear area", GSO_RULE_SHORT_HEADER),
+        Case("GSO packet on tap0", GSO_RULE_TRACE),
         Case(
             "The kernel dropped a packet on tap0: it has gso_type tcpv4 and could not be segmented",
             GSO_RULE_SEGMENTATION_REFUSED),
@@ -157,6 +247,17 @@ import Testing
         #expect(try decode(event, as: tunGSO).fieldLines == ["LEN=4210", "DEV_KIND=tun"])
     }
 
+    @Test func addressesThatCouldNotBeReadAreNotShown() throws {
+        var event = sampleGSOEvent(GSO_RULE_SHORT_HEADER)
+        (event.has_addresses, event.has_ports, event.l4_protocol) = (0, 0, UInt8(GSO_L4_UNKNOWN))
+        fill(&event.source, [])
+        let ofEvent = try decode(event, as: tunGSO).fieldLines
+        var summary = key(GSO_RULE_SHORT_HEADER)
+        (summary.key.b, summary.key.c) = (0, 0)
+        let ofSummary = try decode(summary, as: tunGSO).fieldLines
+        #expect(!(ofEvent + ofSummary).contains { $0.hasPrefix("L3_") || $0.hasPrefix("L4_") })
+    }
+
     @Test func addressesOfIPv6AreWrittenInFull() throws {
         var event = sampleGSOEvent(GSO_RULE_IP_MISMATCH, detail: GSO_DETAIL_TCPV4_ON_OTHER)
         event.ip_version = 6
@@ -180,14 +281,23 @@ import Testing
         #expect(!lines.contains { $0.hasPrefix("DEV_KIND=") || $0.hasPrefix("IP_SUMMED=") })
     }
 
-    @Test func onlyMinuteSizesAreMoreUrgentThanTheirRule() throws {
+    @Test func someSubCasesAreMoreOrLessUrgentThanTheirRule() throws {
+        let others: [gso_detail: Priority] = [
+            GSO_DETAIL_MINUTE: .error, GSO_DETAIL_READ_READER: .warning, GSO_DETAIL_MTU_RECEIVED: .info,
+        ]
         for line in Self.eventCases {
-            let rule = tunGSO.rules[Int(line.rule.rawValue)]
-            let expected = line.detail == GSO_DETAIL_MINUTE ? Priority.error : rule.priority
+            let expected = others[line.detail] ?? tunGSO.rules[Int(line.rule.rawValue)].priority
             let event = sampleGSOEvent(line.rule, detail: line.detail)
             #expect(try decode(event, as: tunGSO).priority == expected, "\(line.testDescription)")
             let summary = try decode(key(line.rule, line.detail), as: tunGSO)
             #expect(summary.priority == expected, "\(line.testDescription)")
+        }
+    }
+
+    @Test func everySubCaseHasAWordOfItsOwnInItsRule() throws {
+        for line in Self.eventCases where line.detail != GSO_DETAIL_NONE {
+            let fields = try decode(sampleGSOEvent(line.rule, detail: line.detail), as: tunGSO).fields
+            #expect(fields.first { $0.name == .detail } != nil, "\(line.testDescription)")
         }
     }
 }

@@ -137,6 +137,7 @@ func sampleGSOEvent(_ rule: gso_rule, detail: gso_detail = GSO_DETAIL_NONE) -> g
     event.ip_version = 4
     event.l4_protocol = 6
     event.has_ports = 1
+    event.has_addresses = 1
     event.has_gso = 1
     fill(&event.source, [192, 0, 2, 1])
     fill(&event.destination, [192, 0, 2, 9])

@@ -71,7 +71,7 @@ func typelessEvent() -> gso_event {
         direction: NA_DIRECTION_TX, interface: "tap0")
     (event.gso_size, event.gso_segs, event.length, event.tun_flags) = (1448, 3, 4410, 0x5002)
     (event.device_kind, event.ip_summed, event.has_gso) = (UInt8(GSO_DEVICE_TUN.rawValue), 3, 1)
-    (event.ip_version, event.l4_protocol, event.has_ports) = (4, 6, 1)
+    (event.ip_version, event.l4_protocol, event.has_addresses, event.has_ports) = (4, 6, 1, 1)
     (event.source_port, event.destination_port) = (443, 50_000)
     fill(&event.source, [192, 0, 2, 1])
     fill(&event.destination, [192, 0, 2, 2])

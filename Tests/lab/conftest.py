@@ -13,6 +13,7 @@ import pytest
 
 import daemon
 import evidence
+import gso
 import journald
 import programs
 from evidence import Evidence
@@ -20,6 +21,7 @@ from laboratory import Laboratory
 from namespaces import Namespace, bury, ping, remove_leftovers, veth
 from peers import Peers
 from segment import Segment
+from tap import Macvtap, Tap
 
 DEFAULT_TIMEOUT_SECONDS = 45
 KERNEL_TAINT = pathlib.Path("/proc/sys/kernel/tainted")
@@ -180,6 +182,33 @@ def segment(make_namespace):
     segment = Segment(make_namespace)
     yield segment
     segment.close()
+
+
+@pytest.fixture
+def bridge(namespace):
+    """Two taps on a bridge."""
+    bridge = gso.Bridge(namespace)
+    yield bridge
+    bridge.close()
+
+
+@pytest.fixture
+def tap(namespace):
+    """One tap; the host behind it takes no notice of the packets."""
+    tap = Tap(namespace, "t0")
+    yield tap
+    tap.close()
+
+
+@pytest.fixture
+def macvtap(make_namespace, tmp_path):
+    """A macvtap on one end of a cable."""
+    near, far = make_namespace(), make_namespace()
+    veth(near, "v0", far, "v1")
+    near.ip("link add link v0 name mt0 type macvtap mode bridge", "link set mt0 up")
+    macvtap = Macvtap(near, "mt0", tmp_path)
+    yield macvtap
+    macvtap.close()
 
 
 @pytest.fixture

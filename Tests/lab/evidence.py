@@ -30,7 +30,12 @@ SILENT = "Look-alikes that stayed silent"
 RESEMBLES = ("Look-alike", "Resembles", "Said", *PEERS)
 
 #: Rules that no test can cause on a running kernel, and why.
-PREDICATE_ONLY = {}
+PREDICATE_ONLY = {
+    "gso-mixed-types": "No way into a kernel of today sets the bits of two protocols: virtio headers and programs name "
+                       "one, and receive offload merges packets of one.",
+    "gso-unsupported-type": "The kernel segments what a device cannot take just before it hands it over: only a device "
+                            "that changes its mind in between shows such a packet.",
+}
 
 HEAD = """# Evidence
 

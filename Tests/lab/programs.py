@@ -32,8 +32,17 @@ def compiled(name, folder, *definitions):
 
 def on_ingress(namespace, device, program):
     """Runs the compiled `program` on every packet the device receives."""
+    _attach(namespace, device, "ingress", program)
+
+
+def on_egress(namespace, device, program):
+    """Runs the compiled `program` on every packet the device sends."""
+    _attach(namespace, device, "egress", program)
+
+
+def _attach(namespace, device, direction, program):
     namespace.tc(f"qdisc add dev {device} clsact")
-    namespace.tc(f"filter add dev {device} ingress bpf direct-action object-file {program} section tc")
+    namespace.tc(f"filter add dev {device} {direction} bpf direct-action object-file {program} section tc")
 
 
 class _Context(ctypes.Structure):

@@ -5,90 +5,26 @@ would stumble over what they make, the packet ends before: behind a qdisc that d
 """
 
 import os
-import time
 
 import pytest
 
 import programs
 from frames import (
-    ETH_IPV4, ETH_IPV6, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, GSO_UDP_TUNNEL_IPV4, TCP, UDP, ethernet, ipv4, ipv6, tcp, udp,
-    vnet_header, vnet_tunnel_header, vxlan,
+    ETH_IPV4, ETH_IPV6, GSO_TCPV4, GSO_TCPV6, GSO_UDP_TUNNEL_IPV4, TCP, UDP, ethernet, ipv4, tcp, udp, vnet_header,
+    vnet_tunnel_header, vxlan,
+)
+from gso import (
+    CHECK_IN_TCP, CHECK_IN_UDP, CRITICAL, ERROR, GUEST, L4_OVER_IPV6, PEER, SOURCE, SOURCE6, TARGET, TARGET6, WARNING,
+    Bridge, tcp4, tcp6, tso4, udp4, uso4,
 )
 from laboratory import assert_fields
 from namespaces import veth
-from tap import IFF_TUN, TUNNEL_OFFLOADS, Macvtap, Tap
-
-GUEST, PEER = "02:66:00:00:00:01", "02:66:00:00:00:02"
-SOURCE, TARGET = "198.51.100.1", "198.51.100.2"
-SOURCE6, TARGET6 = "2001:db8::1", "2001:db8::2"
-#: Where the transport header starts in an untagged frame.
-L4_OVER_IPV4, L4_OVER_IPV6 = 34, 54
-CHECK_IN_TCP, CHECK_IN_UDP = 16, 6
-CRITICAL, ERROR, WARNING = "2", "3", "4"
-
-
-def tcp4(payload=3000):
-    """A TCP segment over IPv4, far longer than a packet on the wire may be."""
-    return ethernet(PEER, GUEST, ETH_IPV4, ipv4(SOURCE, TARGET, TCP, tcp(SOURCE, TARGET, 5001, 443, bytes(payload))))
-
-
-def udp4(payload=3000):
-    """A UDP datagram over IPv4 of that size."""
-    return ethernet(PEER, GUEST, ETH_IPV4, ipv4(SOURCE, TARGET, UDP, udp(SOURCE, TARGET, 5001, 443, bytes(payload))))
-
-
-def tcp6(payload=3000):
-    """A TCP segment over IPv6 of that size."""
-    segment = tcp(SOURCE6, TARGET6, 5001, 443, bytes(payload))
-    return ethernet(PEER, GUEST, ETH_IPV6, ipv6(SOURCE6, TARGET6, TCP, segment))
-
-
-def tso4(size=1000, **other):
-    """The header of a correct TCP segmentation request over IPv4."""
-    return vnet_header(**{"gso_type": GSO_TCPV4, "gso_size": size, "header_length": 54, "csum_start": L4_OVER_IPV4,
-                          "csum_offset": CHECK_IN_TCP, **other})
-
-
-def uso4(size=1000, **other):
-    """The header of a correct UDP segmentation request over IPv4."""
-    return vnet_header(**{"gso_type": GSO_UDP_L4, "gso_size": size, "header_length": 42, "csum_start": L4_OVER_IPV4,
-                          "csum_offset": CHECK_IN_UDP, **other})
+from tap import IFF_TUN, TUNNEL_OFFLOADS, Tap
 
 
 def tcpv4_over_ipv6():
     """The header that calls an IPv6 segment an IPv4 one."""
     return vnet_header(GSO_TCPV4, 1000, 74, L4_OVER_IPV6, CHECK_IN_TCP)
-
-
-class Bridge:
-    """Two taps on a bridge: what the owner of t0 writes goes out to the owner of t1."""
-
-    def __init__(self, namespace, **first):
-        self.namespace = namespace
-        self.first, self.second = Tap(namespace, "t0", **first), Tap(namespace, "t1")
-        namespace.ip("link add br0 type bridge mcast_snooping 0", "link set t0 master br0", "link set t1 master br0",
-                     "link set br0 up")
-        time.sleep(0.05)
-
-    def close(self):
-        self.first.close()
-        self.second.close()
-
-
-@pytest.fixture
-def bridge(namespace):
-    """Two taps on a bridge."""
-    bridge = Bridge(namespace)
-    yield bridge
-    bridge.close()
-
-
-@pytest.fixture
-def tap(namespace):
-    """One tap; the host behind it takes no notice of the packets."""
-    tap = Tap(namespace, "t0")
-    yield tap
-    tap.close()
 
 
 def came_in(entry, **fields):
@@ -97,6 +33,7 @@ def came_in(entry, **fields):
                   PID=os.getpid(), COUNT="1", **fields)
 
 
+@pytest.mark.causes("gso-ip-mismatch", by="a virtio header on a tap: TCP over IPv4, on IPv6")
 def test_ip_mismatch(lab, tap):
     tap.write(tcpv4_over_ipv6(), tcp6())
     entry = lab.only(tap.namespace)
@@ -106,6 +43,7 @@ def test_ip_mismatch(lab, tap):
     assert entry["NETANOMALY_HEADERS"].startswith(tcp6()[:60].hex()), "the first bytes, from Ethernet on"
 
 
+@pytest.mark.causes("gso-l4-mismatch", by="a virtio header on a tap: TCP on UDP, UDP on TCP")
 @pytest.mark.parametrize("header, frame, gso_type, protocol", [
     (tso4(), udp4(), "0x3", "17"), (uso4(), tcp4(), "0x20002", "6"),
 ], ids=["TCP type on UDP", "UDP type on TCP"])
@@ -118,6 +56,7 @@ def test_l4_mismatch(lab, tap, header, frame, gso_type, protocol):
     assert entry["NETANOMALY_L4_PROTO"].lower() in (protocol, {"6": "tcp", "17": "udp"}[protocol])
 
 
+@pytest.mark.causes("gso-tiny-size", by="a virtio header on a tap: segments of 1, 7 and 40 bytes")
 @pytest.mark.parametrize("size, priority", [(1, ERROR), (7, ERROR), (40, WARNING)])
 def test_tiny_size_tcp(lab, tap, size, priority):
     tap.write(tso4(size), tcp4(payload=400))
@@ -127,6 +66,7 @@ def test_tiny_size_tcp(lab, tap, size, priority):
     came_in(entry, RULE="gso-tiny-size", PRIORITY=priority, GSO_SIZE=size, GSO_TYPE="0x3")
 
 
+@pytest.mark.causes("gso-tiny-size", by="a virtio header on a tap: datagrams of 7 bytes")
 def test_tiny_size_udp(lab, tap):
     tap.needs_udp_segments()
     tap.write(uso4(7), udp4(payload=100))
@@ -157,6 +97,7 @@ REJECTED = {
 }
 
 
+@pytest.mark.causes(by="a virtio header on a tap: what the kernel refuses")
 @pytest.mark.parametrize("case", REJECTED)
 def test_header_rejected(lab, tap, case):
     header, frame = REJECTED[case]
@@ -173,17 +114,7 @@ def test_header_rejected(lab, tap, case):
     assert "tun_get_user" in entry["NETANOMALY_DROP_LOCATION"]
 
 
-@pytest.fixture
-def macvtap(make_namespace, tmp_path):
-    """A macvtap on one end of a cable."""
-    near, far = make_namespace(), make_namespace()
-    veth(near, "v0", far, "v1")
-    near.ip("link add link v0 name mt0 type macvtap mode bridge", "link set mt0 up")
-    macvtap = Macvtap(near, "mt0", tmp_path)
-    yield macvtap
-    macvtap.close()
-
-
+@pytest.mark.causes("gso-header-rejected", by="a virtio header on a macvtap")
 def test_header_rejected_on_a_macvtap(lab, macvtap):
     with pytest.raises(OSError):
         macvtap.write(tso4(size=0), tcp4())
@@ -193,6 +124,8 @@ def test_header_rejected_on_a_macvtap(lab, macvtap):
     assert "tap_get_user" in entry["NETANOMALY_DROP_LOCATION"]
 
 
+@pytest.mark.causes("gso-ip-mismatch", by="a virtio header on a macvtap")
+@pytest.mark.causes("gso-segmentation-refused", by="a mismatch through a macvtap, on the device below")
 def test_mismatch_through_a_macvtap_dies_on_the_device_below(lab, macvtap):
     macvtap.write(tcpv4_over_ipv6(), tcp6())
     assert_fields(lab.only(macvtap.namespace, IFNAME="mt0"), RULE="gso-ip-mismatch", DEV_KIND="macvtap", L3_SRC=SOURCE6)
@@ -206,15 +139,17 @@ def refused_by_segmentation(entry):
         entry["NETANOMALY_DROP_REASON"] == "SKB_BAD_GSO", entry
 
 
+@pytest.mark.causes("gso-segmentation-refused", by="a virtio header on a tap: a checksum inside the data; a bridge")
 def test_segmentation_refused_behind_a_bridge(lab, bridge):
-    """The checksum starts inside the payload: nothing is wrong on the way in, then the kernel cannot cut it."""
+    """The checksum starts inside the payload: the kernel takes the packet, then it cannot cut it."""
     bridge.first.write(tso4(csum_start=1000, header_length=1020), tcp4())
-    entry = lab.only(bridge.namespace)
-    assert_fields(entry, RULE="gso-segmentation-refused", PRIORITY=WARNING, IFNAME="t1", GSO_TYPE="0x3",
-                  GSO_SIZE="1000", L3_SRC=SOURCE, L3_DST=TARGET)
-    refused_by_segmentation(entry)
+    assert_fields(lab.only(bridge.namespace, IFNAME="t0"), RULE="gso-checksum-start", DIRECTION="rx")
+    refused = lab.only(bridge.namespace, IFNAME="t1", RULE="gso-segmentation-refused")
+    assert_fields(refused, PRIORITY=WARNING, GSO_TYPE="0x3", GSO_SIZE="1000", L3_SRC=SOURCE, L3_DST=TARGET)
+    refused_by_segmentation(refused)
 
 
+@pytest.mark.causes("gso-segmentation-refused", by="a virtio header on a tap: TCP on UDP, on a route to a tun")
 def test_segmentation_refused_on_a_route(lab, namespace):
     """A routed tun: the mismatch shows on both devices, the loss on the second."""
     first, second = Tap(namespace, "t0", address=PEER), Tap(namespace, "u1", flags=IFF_TUN)
@@ -234,6 +169,7 @@ def test_segmentation_refused_on_a_route(lab, namespace):
         second.close()
 
 
+@pytest.mark.causes("gso-type-without-size", by="a tc program that takes all of gso_size for a header")
 def test_type_without_size(lab, bridge, tmp_path):
     programs.on_ingress(bridge.namespace, "t0", programs.compiled("grow", tmp_path))
     bridge.first.write(tso4(size=20), tcp4(payload=100))
@@ -243,6 +179,7 @@ def test_type_without_size(lab, bridge, tmp_path):
                   L3_SRC=SOURCE)
 
 
+@pytest.mark.causes("gso-tunnel-without-encapsulation", by="a tc program that strips VXLAN, not the type")
 def test_tunnel_without_encapsulation(lab, namespace, tmp_path):
     bridge = Bridge(namespace, header_size=24, offloads=TUNNEL_OFFLOADS)
     try:
@@ -264,6 +201,7 @@ def test_tunnel_without_encapsulation(lab, namespace, tmp_path):
         bridge.close()
 
 
+@pytest.mark.causes("gso-size-without-type", by="a test run of a program with a gso_size, out of a macvtap")
 def test_size_without_type(lab, make_namespace, tmp_path):
     """Through a macvtap, whose features claim that it can take any packet; nobody has its queue open."""
     near, far = make_namespace(), make_namespace()

@@ -17,83 +17,92 @@ enum skb_drop_reason {
 	SKB_DROP_REASON_SKB_BAD_GSO,
 };
 
-static __always_inline void read_facts(void *ctx, struct sk_buff *skb, struct gso_view *view, struct gso_facts *facts)
+/* What is needed to judge a packet, read at once from the program's own argument. */
+static __always_inline void read_packet(struct sk_buff *skb, struct net_device *dev, struct gso_metadata gso,
+					struct gso_view *view)
 {
-	facts->type = view->gso.type;
-	facts->size = view->gso.size;
+	struct gso_packet *packet = &view->packet;
+	struct gso_facts *facts = &view->facts;
+
+	view->has_gso = true;
+	facts->type = gso.type;
+	facts->size = gso.size;
+	facts->segs = gso.segs;
+	facts->features = dev->features;
+	facts->mtu = dev->mtu;
 	facts->encapsulation = BPF_CORE_READ_BITFIELD(skb, encapsulation);
+	facts->ip_summed = BPF_CORE_READ_BITFIELD(skb, ip_summed);
 	facts->network_header = skb->network_header;
 	facts->transport_header = skb->transport_header;
 	facts->inner_network_header = skb->inner_network_header;
-	facts->received = view->origin.direction == NA_DIRECTION_RX;
-	gso_parse(na_packet_address(ctx), facts->encapsulation && facts->type & GSO_TUNNEL_BITS, &view->packet);
-	facts->ip_version = view->packet.ip_version;
-	facts->l4_protocol = view->packet.l4_protocol;
+	facts->checksum_start = skb->csum_start;
+	facts->checksum_offset = skb->csum_offset;
+	facts->linear_end = skb->tail;
+	facts->l4_protocol = GSO_L4_UNKNOWN;
+	packet->head = (__u64)skb->head;
+	packet->end = facts->linear_end + skb->data_len;
+	packet->mac_header = skb->mac_header;
+	packet->protocol = skb->protocol;
+	packet->is_ethernet = dev->type == NA_ARPHRD_ETHER;
+	packet->is_tunnel = facts->encapsulation && facts->type & GSO_TUNNEL_BITS;
+	gso_parse(packet, facts);
 }
 
-/* Rules about size and type alone: judged where the packet is handed over, after the kernel's own segmentation. */
-static __always_inline bool judge_metadata(const struct gso_facts *facts, struct na_key *key)
+/* Global, so that the verifier looks at it once. */
+__noinline int judge(const struct gso_facts *facts, struct gso_verdict *verdict)
 {
-	if (gso_size_without_type(facts))
-		key->rule = GSO_RULE_SIZE_WITHOUT_TYPE;
-	else if (gso_type_without_size(facts))
-		key->rule = GSO_RULE_TYPE_WITHOUT_SIZE;
-	else
-		return false;
-	return true;
+	if (facts && verdict)
+		gso_judge_packet(facts, na_threshold(GSO_RULE_TINY_SIZE), verdict);
+	return 0;
 }
 
-/* Rules about what the metadata says of the headers: judged before the kernel segments or drops for that reason. */
-static __always_inline bool judge_headers(const struct gso_facts *facts, struct na_key *key)
+static __noinline int report_packet(void *ctx, struct sk_buff *skb, const struct gso_view *view,
+				    const struct gso_verdict *verdict, __u64 now)
 {
-	key->detail = gso_tunnel_without_encapsulation(facts);
-	if (key->detail) {
-		key->rule = GSO_RULE_TUNNEL_WITHOUT_ENCAPSULATION;
-		return true;
-	}
-	key->detail = gso_ip_mismatch(facts);
-	if (key->detail) {
-		key->rule = GSO_RULE_IP_MISMATCH;
-		return true;
-	}
-	key->detail = gso_l4_mismatch(facts);
-	if (key->detail) {
-		key->rule = GSO_RULE_L4_MISMATCH;
-		return true;
-	}
-	key->detail = gso_tiny_size(facts, na_threshold(GSO_RULE_TINY_SIZE));
-	if (key->detail) {
-		key->rule = GSO_RULE_TINY_SIZE;
-		return true;
-	}
-	return false;
+	report(ctx, skb, view, verdict, now, true);
+	return 0;
 }
 
-/* Everything a hook needs to know to judge a packet; the loads before it are what ordinary packets pay. */
-#define GSO_VIEW(view, skb, device, hook, way)                                      \
-	struct gso_view view = {                                                    \
-		.origin = { .dev = (device), .probe = (hook), .direction = (way) }, \
-		.gso = gso_read(skb),                                               \
-		.has_gso = true,                                                    \
-	}
+/* Judges a packet of which `view` has the facts. */
+static __always_inline void examine(void *ctx, struct sk_buff *skb, const struct gso_view *view)
+{
+	struct na_config *known = na_config_slot();
+	struct gso_verdict verdict = {};
+	bool is_traced;
+	__u64 now;
+
+	if (!known)
+		return;
+	judge(&view->facts, &verdict);
+	is_traced = known->enabled & 1u << GSO_RULE_TRACE && view->facts.size;
+	if (!verdict.rules && !is_traced)
+		return;
+	now = bpf_ktime_get_boot_ns();
+	if (is_traced)
+		trace(ctx, skb, view, now);
+	if (verdict.rules)
+		report_packet(ctx, skb, view, &verdict, now);
+}
 
 static __always_inline int packet_from_owner(void *ctx, struct sk_buff *skb, __u32 probe)
 {
 	struct net_device *dev = skb->dev;
 	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
-	struct gso_facts facts = {};
-	struct na_key key = {};
+	struct gso_metadata gso;
 
 	if (kind == GSO_DEVICE_OTHER)
 		return 0;
-	GSO_VIEW(view, skb, dev, probe, NA_DIRECTION_RX);
-	if (!(view.gso.type | view.gso.size))
-		return 0;
-	view.device_kind = kind;
-	read_facts(ctx, skb, &view, &facts);
-	if (!judge_metadata(&facts, &key) && !judge_headers(&facts, &key))
-		return 0;
-	report(ctx, skb, &key, &view, true);
+	gso = gso_read(skb);
+	if (gso.type | gso.size) {
+		struct gso_view view = {
+			.origin = { .dev = dev, .probe = probe, .direction = NA_DIRECTION_RX },
+			.facts = { .stage = GSO_STAGE_RECEIVED, .from_owner = 1 },
+			.device_kind = kind,
+		};
+
+		read_packet(skb, dev, gso, &view);
+		examine(ctx, skb, &view);
+	}
 	return 0;
 }
 
@@ -115,45 +124,51 @@ int BPF_PROG(on_napi_gro_frags_entry, struct sk_buff *skb)
 	return packet_from_owner(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY);
 }
 
-static __always_inline int packet_to_owner(void *ctx, struct sk_buff *skb, __u32 probe)
+/* A macvtap or ipvtap sends for its owner, whose socket the packet still carries; what goes to it comes elsewhere. */
+static __always_inline bool is_from_owner(struct sk_buff *skb, __u32 kind)
+{
+	struct sock *sk = skb->sk;
+
+	return kind != GSO_DEVICE_TUN && sk && sk->__sk_common.skc_family == NA_AF_UNSPEC;
+}
+
+static __always_inline int packet_to_owner(void *ctx, struct sk_buff *skb, __u32 probe, __u32 stage)
 {
 	struct net_device *dev = skb->dev;
 	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
-	struct gso_facts facts = {};
-	struct sock *sk = skb->sk;
-	struct na_key key = {};
-	bool is_handed_over = probe == GSO_PROBE_NET_DEV_START_XMIT, is_broken;
+	struct gso_metadata gso;
 
 	if (kind == GSO_DEVICE_OTHER)
 		return 0;
-	GSO_VIEW(view, skb, dev, probe, NA_DIRECTION_TX);
-	/* The rules about headers need a size; those about metadata need either. */
-	if (!(is_handed_over ? view.gso.type | view.gso.size : view.gso.size))
-		return 0;
-	view.device_kind = kind;
-	/* A macvtap or ipvtap sends for its owner, whose socket the packet still carries; what goes to it comes
-	 * elsewhere. */
-	if (kind != GSO_DEVICE_TUN && sk && sk->__sk_common.skc_family == NA_AF_UNSPEC)
-		view.origin.direction = NA_DIRECTION_RX;
-	read_facts(ctx, skb, &view, &facts);
-	facts.received = false;
-	is_broken = is_handed_over ? judge_metadata(&facts, &key) : judge_headers(&facts, &key);
-	if (!is_broken)
-		return 0;
-	report(ctx, skb, &key, &view, true);
+	gso = gso_read(skb);
+	/* A size, or what a local TCP segment without a size does not carry. */
+	if (gso.size || (stage == GSO_STAGE_HANDED_OVER && gso.type & ~GSO_SOCKET_BITS)) {
+		struct gso_view view = {
+			.origin = { .dev = dev, .probe = probe, .direction = NA_DIRECTION_TX },
+			.facts = { .stage = stage },
+			.device_kind = kind,
+		};
+
+		if (is_from_owner(skb, kind)) {
+			view.origin.direction = NA_DIRECTION_RX;
+			view.facts.from_owner = 1;
+		}
+		read_packet(skb, dev, gso, &view);
+		examine(ctx, skb, &view);
+	}
 	return 0;
 }
 
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(on_net_dev_queue, struct sk_buff *skb)
 {
-	return packet_to_owner(ctx, skb, GSO_PROBE_NET_DEV_QUEUE);
+	return packet_to_owner(ctx, skb, GSO_PROBE_NET_DEV_QUEUE, GSO_STAGE_QUEUED);
 }
 
 SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(on_net_dev_start_xmit, struct sk_buff *skb)
 {
-	return packet_to_owner(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT);
+	return packet_to_owner(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT, GSO_STAGE_HANDED_OVER);
 }
 
 /* A reason of its own for a bad device header; kernels before 6.16 have none. */
@@ -199,16 +214,17 @@ static __always_inline int header_rejected(void *ctx, struct sk_buff *skb, struc
 		.tun_flags = owner.flags,
 		.device_kind = owner.kind,
 	};
-	struct na_key key = { .rule = GSO_RULE_HEADER_REJECTED };
+	struct gso_verdict verdict = {};
 
 	/* Without the device's flags a packet without any header could not be told from one with a bad header. */
 	if (!is_header_refusal(reason) || !owner.dev)
 		return 0;
 	if (!(owner.flags & IFF_VNET_HDR) || is_foreign_to_tun(skb, owner.flags))
 		return 0;
-	view.packet.l4_protocol = GSO_L4_UNKNOWN;
-	view.packet.linear_end = skb->tail;
-	report(ctx, skb, &key, &view, false);
+	view.facts.l4_protocol = GSO_L4_UNKNOWN;
+	view.facts.linear_end = skb->tail;
+	gso_break(&verdict, GSO_RULE_HEADER_REJECTED, GSO_DETAIL_NONE);
+	report(ctx, skb, &view, &verdict, bpf_ktime_get_boot_ns(), false);
 	return 0;
 }
 
@@ -223,23 +239,30 @@ static __noinline int tap_header_rejected(void *ctx, struct sk_buff *skb, __u64 
 	return header_rejected(ctx, skb, tap_of_socket(skb->sk), location, reason);
 }
 
-static __noinline int segmentation_refused(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason)
+/* A GSO packet that was dropped on its way out: because it could not be segmented, or not be read (`is_read`). */
+static __noinline int dropped(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason, const bool is_read)
 {
+	struct gso_view view = {
+		.origin = { .dev = skb->dev, .probe = GSO_PROBE_KFREE_SKB, .direction = NA_DIRECTION_TX },
+		.facts = { .stage = GSO_STAGE_HANDED_OVER },
+		.location = location,
+		.drop_reason = reason,
+	};
 	struct net_device *dev = skb->dev;
-	struct gso_facts facts = {};
-	struct na_key key = { .rule = GSO_RULE_SEGMENTATION_REFUSED };
+	struct gso_verdict verdict = {};
 
-	GSO_VIEW(view, skb, dev, GSO_PROBE_KFREE_SKB, NA_DIRECTION_TX);
 	if (!dev)
 		return 0;
-	view.location = location;
-	view.drop_reason = reason;
 	view.device_kind = gso_device_kind(dev);
-	read_facts(ctx, skb, &view, &facts);
+	read_packet(skb, dev, gso_read(skb), &view);
 	/* A packet that came from an owner is ours wherever it dies; others only on our devices. */
-	if (view.device_kind == GSO_DEVICE_OTHER && !(facts.type & GSO_DODGY))
+	if (view.device_kind == GSO_DEVICE_OTHER && !(view.facts.type & GSO_DODGY))
 		return 0;
-	report(ctx, skb, &key, &view, true);
+	if (is_read)
+		gso_break(&verdict, GSO_RULE_READ_FAILED, gso_read_failed(&view.facts));
+	else
+		gso_break(&verdict, GSO_RULE_SEGMENTATION_REFUSED, GSO_DETAIL_NONE);
+	report_packet(ctx, skb, &view, &verdict, bpf_ktime_get_boot_ns());
 	return 0;
 }
 
@@ -252,14 +275,16 @@ int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location, unsigned int rea
 	if (!has_size && skb->dev && !is_device_header(reason))
 		return 0;
 	if (has_size && is_bad_gso(reason))
-		return segmentation_refused(ctx, skb, (__u64)location, reason);
+		return dropped(ctx, skb, (__u64)location, reason, false);
 	switch (drop_site((__u64)location)) {
 	case DROP_SITE_TUN_WRITE:
 		return skb->dev ? 0 : tun_header_rejected(ctx, skb, (__u64)location, reason);
 	case DROP_SITE_TAP_WRITE:
 		return tap_header_rejected(ctx, skb, (__u64)location, reason);
 	case DROP_SITE_SEGMENTATION:
-		return has_size ? segmentation_refused(ctx, skb, (__u64)location, reason) : 0;
+		return has_size ? dropped(ctx, skb, (__u64)location, reason, false) : 0;
+	case DROP_SITE_READ:
+		return has_size ? dropped(ctx, skb, (__u64)location, reason, true) : 0;
 	default:
 		return 0;
 	}

@@ -10,6 +10,8 @@
 #include "arp_trust.h"
 #include "arp_rules.h"
 #include "tun_gso_event.h"
+#include "tun_gso_facts.h"
 #include "tun_gso_rules.h"
+#include "tun_gso_judge.h"
 
 #endif

@@ -5,16 +5,33 @@
 
 #include "na_event.h"
 
-/* The order is the order of precedence: a packet that breaks several is counted for the first of them. */
+/*
+ * The order is the order of precedence: a packet that breaks several has an entry under the first of them, which names
+ * the others. The three about drops stand alone: what they are about is known by where it was dropped.
+ */
 enum gso_rule {
 	GSO_RULE_SIZE_WITHOUT_TYPE,
 	GSO_RULE_TYPE_WITHOUT_SIZE,
+	GSO_RULE_BY_FRAGS,
 	GSO_RULE_TUNNEL_WITHOUT_ENCAPSULATION,
+	GSO_RULE_UNSUPPORTED_TYPE,
+	GSO_RULE_READ_FAILED, /* a drop */
+	GSO_RULE_MIXED_TYPES,
 	GSO_RULE_IP_MISMATCH,
 	GSO_RULE_L4_MISMATCH,
 	GSO_RULE_TINY_SIZE,
-	GSO_RULE_HEADER_REJECTED,
-	GSO_RULE_SEGMENTATION_REFUSED,
+	GSO_RULE_ECN_WITHOUT_TCP,
+	GSO_RULE_CHECKSUM_START,
+	GSO_RULE_LENGTH_MISMATCH,
+	GSO_RULE_SIZE_EXCEEDS_PAYLOAD,
+	GSO_RULE_SEGS_MISMATCH,
+	GSO_RULE_HEADER_REJECTED,      /* a drop */
+	GSO_RULE_SEGMENTATION_REFUSED, /* a drop */
+	GSO_RULE_SIZE_EXCEEDS_MTU,
+	GSO_RULE_SHORT_HEADER,
+	GSO_RULE_UFO,
+	GSO_RULE_WITHOUT_CHECKSUM,
+	GSO_RULE_TRACE, /* not a rule that a packet breaks: every GSO packet has an entry of its own */
 	GSO_RULE_COUNT,
 };
 
@@ -52,8 +69,23 @@ enum gso_detail {
 	GSO_DETAIL_SCTP_ON_OTHER = 12,
 	GSO_DETAIL_NOT_ENCAPSULATED = 20, /* gso-tunnel-without-encapsulation */
 	GSO_DETAIL_INNER_IS_OUTER = 21,
-	GSO_DETAIL_TINY = 30,	/* gso-tiny-size: below the threshold */
-	GSO_DETAIL_MINUTE = 31, /* below 8 bytes: one packet becomes thousands */
+	GSO_DETAIL_TINY = 30,		/* gso-tiny-size: below the threshold */
+	GSO_DETAIL_MINUTE = 31,		/* below 8 bytes: one packet becomes thousands */
+	GSO_DETAIL_READ_TYPE = 40,	/* gso-read-failed: no virtio-net header can say what the packet is */
+	GSO_DETAIL_READ_READER = 41,	/* it could: the reader left no room for it */
+	GSO_DETAIL_SEGS_COUNT = 50,	/* gso-segs-mismatch: gso_segs is not what gso_size makes of the data */
+	GSO_DETAIL_SEGS_TOO_MANY = 51,	/* more than a UDP packet may be cut into */
+	GSO_DETAIL_MTU_SENT = 60,	/* gso-size-exceeds-mtu */
+	GSO_DETAIL_MTU_RECEIVED = 61,	/* from the device's owner, which may know better than our side */
+	GSO_DETAIL_CHECKSUM_START = 70, /* gso-checksum-start: not at the transport header */
+	GSO_DETAIL_CHECKSUM_FIELD = 71, /* its place in that header is another protocol's */
+};
+
+/* Where on its way through a device a packet is judged; each rule on the way out at one of the two places only. */
+enum gso_stage {
+	GSO_STAGE_RECEIVED,    /* from the device's owner, as it wrote it */
+	GSO_STAGE_QUEUED,      /* before the kernel segments, or drops what it cannot segment */
+	GSO_STAGE_HANDED_OVER, /* as the device gets it */
 };
 
 enum gso_device_kind {
@@ -112,17 +144,19 @@ struct gso_event {
 	unsigned char device_kind;
 	unsigned char encapsulation;
 	unsigned char ip_summed;   /* CHECKSUM_NONE, _UNNECESSARY, _COMPLETE, _PARTIAL */
-	unsigned char ip_version;  /* of the addresses below: 4, 6, or 0 for none */
+	unsigned char ip_version;  /* 4, 6, or GSO_IP_VERSION_* */
 	unsigned char l4_protocol; /* GSO_L4_UNKNOWN if not known */
 	unsigned char has_ports;
 	unsigned char has_gso; /* gso_* are valid: not in a header the kernel refused */
-	unsigned char reserved;
+	unsigned char has_addresses;
 	unsigned char source[16]; /* IPv4 in the first four bytes */
 	unsigned char destination[16];
 	unsigned char headers[NA_HEADER_MAX];
+	unsigned int found;    /* the number that broke the rule, if one did */
+	unsigned int expected; /* what it should be, or not exceed */
 	unsigned char padding[4];
 };
 
-_Static_assert(sizeof(struct gso_event) == sizeof(struct na_event_head) + 168, "gso_event has no holes");
+_Static_assert(sizeof(struct gso_event) == sizeof(struct na_event_head) + 176, "gso_event has no holes");
 
 #endif

@@ -116,6 +116,8 @@ struct net_device {
 	char name[16];
 	int ifindex;
 	unsigned int flags; /* IFF_* */
+	unsigned int mtu;
+	__u64 features; /* NETIF_F_* */
 	unsigned short type;
 	unsigned char addr_len;
 	unsigned char *dev_addr;
@@ -163,6 +165,8 @@ struct sk_buff {
 	int skb_iif;
 	__u32 vlan_all; /* since 6.2 */
 	__u16 vlan_tci;
+	__u16 csum_start;
+	__u16 csum_offset;
 	__u16 inner_network_header;
 	__be16 protocol;
 	__u16 transport_header;

@@ -4,12 +4,14 @@
 #define NA_GSO_PACKET_BPF_H
 
 #include "core.h"
-#include "tun_gso_event.h"
-#include "tun_gso_rules.h"
+#include "tun_gso_judge.h"
 
 #define GSO_EXTENSIONS_MAX 4 /* IPv6 extension headers followed before the transport protocol counts as unknown */
 #define IPV4_HLEN 20
 #define IPV6_HLEN 40
+#define TCP_HLEN 20
+#define UDP_HLEN 8
+#define TCP_DATA_OFFSET 12   /* of the byte whose upper half is the TCP header's length in words */
 #define IPV4_FRAGMENT 0x1fff /* offset part of frag_off */
 
 struct gso_metadata {
@@ -18,12 +20,15 @@ struct gso_metadata {
 	__u16 segs;
 };
 
+/* What is known of a packet besides the facts it is judged by. */
 struct gso_packet {
-	__u32 l3_offset; /* from head, of the header that gso_type speaks of */
-	__u32 l4_offset;
-	__u32 linear_end; /* first offset from head outside the linear area */
-	__u8 ip_version;
-	__u8 l4_protocol;
+	__u64 head; /* skb->head */
+	__u32 end;  /* offset from head, were all of the packet linear */
+	__u16 mac_header;
+	__be16 protocol; /* the frame's type */
+	__u32 is_tunnel;
+	__u16 is_ethernet;
+	__u16 has_addresses;
 	__u8 source[16];
 	__u8 destination[16];
 };
@@ -33,21 +38,16 @@ struct gso_packet {
 /* A pointer that the verifier lets us read through without a helper call; since 6.2. */
 extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
 
-#define GSO_AS(type, address) ((type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
-#define GSO_FIELD(pointer, field) ((pointer)->field)
-
 static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
 {
-	struct skb_shared_info *info = GSO_AS(struct skb_shared_info, skb->head + skb->end);
+	struct skb_shared_info *info =
+		bpf_rdonly_cast(skb->head + skb->end, bpf_core_type_id_kernel(struct skb_shared_info));
 	struct gso_metadata gso = { .type = info->gso_type, .size = info->gso_size, .segs = info->gso_segs };
 
 	return gso;
 }
 
 #else
-
-#define GSO_AS(type, address) ((type *)(address))
-#define GSO_FIELD(pointer, field) BPF_CORE_READ(pointer, field)
 
 /* The fields lie within 24 bytes of each other: one call of the helper for all three. */
 static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
@@ -68,12 +68,12 @@ static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
 #endif
 
 /* Copies `size` bytes at `offset` from head; false if they are not all linear. */
-static __always_inline bool gso_copy(struct sk_buff *skb, const struct gso_packet *packet, __u32 offset, void *to,
-				     __u32 size)
+static __always_inline bool gso_copy(const struct gso_packet *packet, const struct gso_facts *facts, __u32 offset,
+				     void *to, __u32 size)
 {
-	if (offset + size > packet->linear_end)
+	if (offset + size > facts->linear_end)
 		return false;
-	return bpf_probe_read_kernel(to, size, GSO_FIELD(skb, head) + offset) == 0;
+	return bpf_probe_read_kernel(to, size, (void *)packet->head + offset) == 0;
 }
 
 struct ipv4_wire {
@@ -89,108 +89,160 @@ struct ipv4_wire {
 	__u8 destination[4];
 };
 
-static __always_inline void gso_take_ipv4(const struct ipv4_wire *ip, struct gso_packet *packet)
+struct ipv6_wire {
+	__u8 version[4];
+	__be16 payload;
+	__u8 next;
+	__u8 hops;
+	__u8 source[16];
+	__u8 destination[16];
+};
+
+/* The longer IP header and TCP's: one copy takes all that most packets have. */
+union gso_headers {
+	struct ipv4_wire ipv4;
+	struct ipv6_wire ipv6;
+	__u8 bytes[IPV6_HLEN + TCP_HLEN];
+};
+
+static __always_inline void gso_take_ipv4(const struct ipv4_wire *ip, struct gso_packet *packet,
+					  struct gso_facts *facts)
 {
+	__u32 length = (ip->version_length & 0xf) * 4;
+
+	packet->has_addresses = 1;
 	__builtin_memcpy(packet->source, ip->source, 4);
 	__builtin_memcpy(packet->destination, ip->destination, 4);
-	packet->l4_offset = packet->l3_offset + (ip->version_length & 0xf) * 4;
-	if (!(bpf_ntohs(ip->fragment) & IPV4_FRAGMENT))
-		packet->l4_protocol = ip->protocol;
+	facts->told_length = bpf_ntohs(ip->total);
+	if (length < IPV4_HLEN || bpf_ntohs(ip->fragment) & IPV4_FRAGMENT)
+		return;
+	facts->l4_protocol = ip->protocol;
+	facts->l4_header = facts->l3_header + length;
 }
 
-static __always_inline void gso_read_ipv6(struct sk_buff *skb, struct gso_packet *packet)
+static __always_inline void gso_take_ipv6(const struct ipv6_wire *ip, struct gso_packet *packet,
+					  struct gso_facts *facts)
 {
-	struct {
-		__u8 version[6];
-		__u8 next;
-		__u8 hops;
-		__u8 source[16];
-		__u8 destination[16];
-	} ip = {};
-	__u32 offset = packet->l3_offset + IPV6_HLEN;
-	__u8 next;
+	__u32 offset = facts->l3_header + IPV6_HLEN;
+	__u8 next = ip->next;
 
-	if (!gso_copy(skb, packet, packet->l3_offset, &ip, sizeof(ip)))
-		return;
-	__builtin_memcpy(packet->source, ip.source, 16);
-	__builtin_memcpy(packet->destination, ip.destination, 16);
-	next = ip.next;
+	packet->has_addresses = 1;
+	__builtin_memcpy(packet->source, ip->source, 16);
+	__builtin_memcpy(packet->destination, ip->destination, 16);
+	if (ip->payload)
+		facts->told_length = bpf_ntohs(ip->payload) + IPV6_HLEN;
+	else if (next == 0)
+		facts->jumbo_length = 8;
 	for (int i = 0; i < GSO_EXTENSIONS_MAX; i++) {
 		__u8 extension[2] = {};
 
 		/* Hop-by-hop, routing, destination options (RFC 8200, 4); fragments and the rest end the walk. */
 		if (next != 0 && next != 43 && next != 60)
 			break;
-		if (!gso_copy(skb, packet, offset, extension, sizeof(extension)))
+		if (!gso_copy(packet, facts, offset, extension, sizeof(extension)))
 			return;
 		next = extension[0];
 		offset += (extension[1] + 1) * 8;
 	}
 	if (next == 0 || next == 43 || next == 44 || next == 60)
 		return;
-	packet->l4_protocol = next;
-	packet->l4_offset = offset;
+	facts->l4_protocol = next;
+	facts->l4_header = offset;
+}
+
+/* Adds the transport header's length, if there is one and TCP's can be read. */
+static __always_inline void gso_measure_headers(const union gso_headers *headers, __u32 copied,
+						const struct gso_packet *packet, struct gso_facts *facts)
+{
+	__u32 ip_length = facts->l4_header - facts->l3_header, length = UDP_HLEN;
+	__u8 words = 0;
+
+	if (facts->l4_protocol == GSO_IPPROTO_TCP) {
+		if (ip_length == IPV4_HLEN && copied > IPV4_HLEN + TCP_DATA_OFFSET)
+			words = headers->bytes[IPV4_HLEN + TCP_DATA_OFFSET];
+		else if (ip_length == IPV6_HLEN && copied > IPV6_HLEN + TCP_DATA_OFFSET)
+			words = headers->bytes[IPV6_HLEN + TCP_DATA_OFFSET];
+		else
+			gso_copy(packet, facts, facts->l4_header + TCP_DATA_OFFSET, &words, sizeof(words));
+		length = (words >> 4) * 4;
+		if (length < TCP_HLEN)
+			return;
+	} else if (facts->l4_protocol != GSO_IPPROTO_UDP) {
+		return;
+	}
+	facts->header_length = ip_length + length;
 }
 
 /*
  * The offset of the outer IP header from head, and the protocol it should be: the kernel goes by skb->protocol, which
  * is the frame's type; a VLAN tag that is still in the frame hides the inner one.
  */
-static __always_inline __u32 gso_outer_header(struct sk_buff *skb, const struct gso_packet *packet, __be16 *protocol)
+static __always_inline __u32 gso_outer_header(struct gso_packet *packet, const struct gso_facts *facts)
 {
-	__u16 mac_header = GSO_FIELD(skb, mac_header);
-	struct net_device *dev = GSO_FIELD(skb, dev);
 	__u32 offset;
 
-	*protocol = GSO_FIELD(skb, protocol);
-	if (GSO_FIELD(dev, type) != NA_ARPHRD_ETHER || mac_header == NA_HEADER_UNSET)
-		return GSO_FIELD(skb, network_header);
-	offset = mac_header + NA_ETH_HLEN;
-	for (int i = 0; i < 2 && na_is_vlan(*protocol); i++) {
-		if (!gso_copy(skb, packet, offset + 2, protocol, sizeof(*protocol)))
+	if (!packet->is_ethernet || packet->mac_header == NA_HEADER_UNSET)
+		return facts->network_header;
+	offset = packet->mac_header + NA_ETH_HLEN;
+	for (int i = 0; i < 2 && na_is_vlan(packet->protocol); i++) {
+		if (!gso_copy(packet, facts, offset + 2, &packet->protocol, sizeof(packet->protocol)))
 			break;
 		offset += NA_VLAN_HLEN;
 	}
 	return offset;
 }
 
-/*
- * Finds the IP header that gso_type speaks of (a tunnel's inner one) and reads addresses and transport protocol. A
- * global function, so that the verifier looks at it once per program; the packet therefore comes as an address.
+/* The version that the packet is of, by the frame's type and the header's first half byte, of which one may be wrong.
  */
-__noinline int gso_parse(__u64 address, __u32 is_tunnel, struct gso_packet *packet)
+static __always_inline __u8 gso_ip_version(const struct gso_packet *packet, __u8 first)
 {
-	struct sk_buff *skb = GSO_AS(struct sk_buff, address);
-	struct ipv4_wire ip = {};
-	__be16 protocol = 0;
+	/* Outside a tunnel the frame's type decides; the half byte of something that is not IP means nothing. */
+	if (packet->is_tunnel)
+		return first == 4 || first == 6 ? first : GSO_IP_VERSION_NONE;
+	switch (bpf_ntohs(packet->protocol)) {
+	case NA_ETH_P_IP:
+		return first == 6 ? 6 : 4;
+	case NA_ETH_P_IPV6:
+		return first == 4 ? 4 : 6;
+	case NA_ETH_P_MPLS_UC:
+	case NA_ETH_P_MPLS_MC:
+	case NA_ETH_P_PPP_SES:
+		return GSO_IP_VERSION_HIDDEN;
+	default:
+		return GSO_IP_VERSION_NONE;
+	}
+}
+
+/*
+ * Finds the IP header that gso_type speaks of (a tunnel's inner one) and reads lengths, addresses and transport
+ * protocol. A global function, so that the verifier looks at it once per object.
+ */
+__noinline int gso_parse(struct gso_packet *packet, struct gso_facts *facts)
+{
+	union gso_headers headers = {};
+	__u32 start, copied;
 	__u8 first;
 
-	if (!packet)
+	if (!packet || !facts)
 		return 0;
-	packet->l4_protocol = GSO_L4_UNKNOWN;
-	packet->linear_end = GSO_FIELD(skb, tail);
-	if (is_tunnel)
-		packet->l3_offset = GSO_FIELD(skb, inner_network_header);
-	else
-		packet->l3_offset = gso_outer_header(skb, packet, &protocol);
-	/* The shorter of the two IP headers; where not even that is linear, only the frame's type can tell the version.
-	 */
-	gso_copy(skb, packet, packet->l3_offset, &ip, sizeof(ip));
-	first = ip.version_length >> 4;
-	/* Outside a tunnel the frame's type decides; the version nibble of something that is not IP means nothing. */
-	if (is_tunnel)
-		packet->ip_version = first == 4 || first == 6 ? first : GSO_IP_VERSION_NONE;
-	else if (protocol == bpf_htons(NA_ETH_P_IP))
-		packet->ip_version = first == 6 ? 6 : 4;
-	else if (protocol == bpf_htons(NA_ETH_P_IPV6))
-		packet->ip_version = first == 4 ? 4 : 6;
-	else if (protocol == bpf_htons(NA_ETH_P_MPLS_UC) || protocol == bpf_htons(NA_ETH_P_MPLS_MC) ||
-		 protocol == bpf_htons(NA_ETH_P_PPP_SES))
-		packet->ip_version = GSO_IP_VERSION_HIDDEN;
-	if (packet->ip_version == 4 && first == 4)
-		gso_take_ipv4(&ip, packet);
-	else if (packet->ip_version == 6)
-		gso_read_ipv6(skb, packet);
+	start = packet->is_tunnel ? facts->inner_network_header : gso_outer_header(packet, facts);
+	facts->l3_header = start;
+	copied = facts->linear_end > start ? facts->linear_end - start : 0;
+	if (copied > sizeof(headers))
+		copied = sizeof(headers);
+	/* Where not even the shorter header is linear, only the frame's type can tell the version. */
+	if (copied < IPV4_HLEN || bpf_probe_read_kernel(&headers, copied, (void *)packet->head + start))
+		copied = 0;
+	first = copied ? headers.ipv4.version_length >> 4 : 0;
+	facts->ip_version = gso_ip_version(packet, first);
+	if (first == 4 && facts->ip_version == 4)
+		gso_take_ipv4(&headers.ipv4, packet, facts);
+	else if (first == 6 && facts->ip_version == 6 && copied >= IPV6_HLEN)
+		gso_take_ipv6(&headers.ipv6, packet, facts);
+	if (packet->end > start)
+		facts->length = packet->end - start;
+	if (facts->l4_header)
+		gso_measure_headers(&headers, copied, packet, facts);
 	return 0;
 }
 

@@ -141,6 +141,7 @@ enum drop_site {
 	DROP_SITE_TUN_WRITE = 2,    /* tun_get_user, and tun_sendmsg for vhost's batches */
 	DROP_SITE_TAP_WRITE = 3,    /* tap_get_user: macvtap and ipvtap */
 	DROP_SITE_SEGMENTATION = 4, /* validate_xmit_skb */
+	DROP_SITE_READ = 5,	    /* tun_do_read, tap_do_read */
 };
 
 #define DROP_SITES_MAX 1024 /* kfree_skb call sites in a kernel: some 600; a full table only costs naming again */
@@ -166,6 +167,8 @@ static __always_inline __u32 name_drop_site(__u64 location)
 		return DROP_SITE_TUN_WRITE;
 	if (STARTS_WITH(name, "tap_get_user"))
 		return DROP_SITE_TAP_WRITE;
+	if (STARTS_WITH(name, "tun_do_read") || STARTS_WITH(name, "tap_do_read"))
+		return DROP_SITE_READ;
 	return DROP_SITE_OTHER;
 }
 
