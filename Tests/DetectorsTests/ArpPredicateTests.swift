@@ -5,16 +5,8 @@ import Testing
 @Suite struct ArpPredicateTests {
     typealias Case = PredicateCase<arp_facts, arp_detail>
 
-    /// A gratuitous request of 02:66:00:00:00:02 for 192.0.2.1 on Ethernet.
-    private static func fineFacts() -> arp_facts {
-        arp_facts(
-            eth_source: 0x0266_0000_0002, sender_mac: 0x0266_0000_0002, sender_ip: 0xc000_0201, length: 28,
-            hardware_type: 1, protocol_type: 0x800, operation: 1, device_type: 1, hardware_length: 6,
-            protocol_length: 4, device_address_length: 6, has_ethernet: 1)
-    }
-
     private func facts<Verdict>(_ line: PredicateCase<arp_facts, Verdict>) -> arp_facts {
-        var facts = Self.fineFacts()
+        var facts = sampleArpFacts()
         line.change(&facts)
         return facts
     }

@@ -58,8 +58,8 @@ func fill<Tuple: BitwiseCopyable>(_ tuple: inout Tuple, _ bytes: some Sequence<U
 /// A head that every detector takes: an event received on eth0 by its rule 0 and probe 0.
 func sampleHead(rule: UInt32 = 0, detail: UInt32 = 0, kind: na_kind = NA_KIND_EVENT) -> na_event_head {
     var head = na_event_head()
-    head.key.rule = rule
-    head.key.detail = detail
+    head.key.rule = UInt16(rule)
+    head.key.detail = UInt16(detail)
     head.key.netns = 4_026_531_840
     head.key.netns_cookie = 9
     head.key.ifindex = 7
@@ -90,6 +90,24 @@ func decode(_ bytes: [UInt8], as detector: any Detector.Type) throws -> Anomaly 
 func decode<Value: BitwiseCopyable>(_ value: Value, as detector: any Detector.Type) throws -> Anomaly {
     try withUnsafeBytes(of: value) { try detector.decode($0) }
 }
+
+/// A broadcast request of 02:66:00:00:00:02, which is 192.0.2.1, for our 192.0.2.9, on Ethernet: nothing is wrong.
+func sampleArpFacts() -> arp_facts {
+    var facts = arp_facts()
+    (facts.eth_source, facts.eth_destination) = (0x0266_0000_0002, 0xffff_ffff_ffff)
+    (facts.sender_mac, facts.sender_ip) = (0x0266_0000_0002, 0xc000_0201)
+    (facts.target_mac, facts.target_ip) = (0, 0xc000_0209)
+    facts.device_mac = 0x0266_0000_0009
+    (facts.length, facts.hardware_type, facts.protocol_type, facts.operation) = (28, 1, 0x800, 1)
+    (facts.hardware_length, facts.protocol_length) = (6, 4)
+    (facts.device_type, facts.device_address_length, facts.has_ethernet) = (1, 6, 1)
+    facts.sender_place = places(ARP_PLACE_ON_LINK, ARP_PLACE_HAS_SUBNET)
+    facts.target_place = places(ARP_PLACE_OURS, ARP_PLACE_ON_LINK, ARP_PLACE_HAS_SUBNET)
+    return facts
+}
+
+/// `enum arp_place` as a frame's facts have it.
+func places(_ bits: arp_place...) -> UInt8 { bits.reduce(0) { $0 | UInt8($1.rawValue) } }
 
 /// An ARP reply of 02:66:00:00:00:02 for 192.0.2.1, received untagged on eth0.
 func sampleArpEvent(_ rule: arp_rule, detail: arp_detail = ARP_DETAIL_NONE) -> arp_event {
