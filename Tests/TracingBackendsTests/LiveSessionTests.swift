@@ -76,6 +76,28 @@ struct LiveSessionTests {
         #expect(session.states == detector.probes.map { _ in .attached })
     }
 
+    @Test(arguments: allDetectors, [UInt32(1), 1024, 1_048_576])
+    func theMemoryTakesEverySizeThatCanBeConfigured(_ detector: any Detector.Type, _ maxMemory: UInt32) throws {
+        let session = try session(detector, maxMemory: maxMemory)
+        session.attach(now: 1)
+        try session.apply(switchedOff(detector), trust: noTrust)
+        #expect(session.states == detector.probes.map { _ in .attached })
+        #expect(session.forgotten() == 0)
+    }
+
+    /// The promise for a host with all rules and the default limits.
+    @Test func theDefaultLimitsTakeLessThanEightMegabytesOfKernelMemory() throws {
+        let bytes = try allDetectors.map { try session($0, maxKeys: 8192, maxMemory: 16384).kernelMemoryBytes() }
+        #expect(bytes.allSatisfy { $0 > 300_000 }, "\(bytes): the key table alone is larger")
+        #expect(bytes.reduce(0, +) < 8_000_000, "\(bytes)")
+    }
+
+    @Test func moreMemoryIsCounted() throws {
+        let small = try session(allDetectors[0], maxMemory: 1024).kernelMemoryBytes()
+        let large = try session(allDetectors[0], maxMemory: 1024 + 65536).kernelMemoryBytes()
+        #expect((65536 * 32..<65536 * 33).contains(large - small))
+    }
+
     @Test(arguments: allDetectors) func aProgramThatIsNotThereFailsAlone(_ detector: any Detector.Type) throws {
         let invented = Probe(program: "on_nothing", hook: "nothing", lossWithout: "nothing", rules: [])
         let session = try session(detector, probes: detector.probes + [invented])
