@@ -21,6 +21,7 @@ import Testing
         Case("our own frame came back", ARP_DETAIL_NONE) { ($0.sender_place, $0.sender_mac_is_ours) = (ours, 1) },
         Case("a probe for our address", ARP_DETAIL_CONFLICT_PROBE) { $0.sender_ip = 0 },
         Case("a probe for another address", ARP_DETAIL_NONE) { ($0.sender_ip, $0.target_place) = (0, foreign) },
+        Case("a reply of nobody to us", ARP_DETAIL_NONE) { ($0.sender_ip, $0.operation) = (0, 2) },
         Case("our own probe came back", ARP_DETAIL_NONE) { ($0.sender_ip, $0.sender_mac_is_ours) = (0, 1) },
         Case("more addresses than are looked at", ARP_DETAIL_NONE) { $0.sender_place = places(ARP_PLACE_UNKNOWN) },
     ])

@@ -85,6 +85,16 @@ struct LiveSessionTests {
         #expect(session.forgotten() == 0)
     }
 
+    /// Every detector gets all of it, and uses what its rules ask for.
+    @Test(arguments: allDetectors) func everyDetectorTakesWhateverIsTrusted(_ detector: any Detector.Type) throws {
+        let prefix = TrustTables.Prefix(bytes: [2, 0, 0, 0, 0, 1], length: 32, flags: 1, ignoredRules: 1)
+        let trust = TrustTables(
+            globs: noTrust.globs, macs: [prefix], addresses: [prefix], bindings: [.init(address: 1, mac: 0)])
+        let session = try session(detector)
+        session.attach(now: 1)
+        for tables in [trust, noTrust, trust] { try session.apply(switchedOff(detector), trust: tables) }
+    }
+
     /// The promise for a host with all rules and the default limits.
     @Test func theDefaultLimitsTakeLessThanEightMegabytesOfKernelMemory() throws {
         let bytes = try allDetectors.map { try session($0, maxKeys: 8192, maxMemory: 16384).kernelMemoryBytes() }

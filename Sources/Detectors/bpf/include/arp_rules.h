@@ -147,7 +147,8 @@ ARP_INLINE unsigned int arp_address_conflict(const struct arp_facts *f)
 		return ARP_DETAIL_NONE;
 	if (f->sender_ip)
 		return f->sender_place & ARP_PLACE_OURS ? ARP_DETAIL_CONFLICT_CLAIM : ARP_DETAIL_NONE;
-	return f->target_place & ARP_PLACE_OURS ? ARP_DETAIL_CONFLICT_PROBE : ARP_DETAIL_NONE;
+	return f->operation == ARP_OP_REQUEST && f->target_place & ARP_PLACE_OURS ? ARP_DETAIL_CONFLICT_PROBE
+										  : ARP_DETAIL_NONE;
 }
 
 /* arp-sender-mismatch: the frame's source is not who the ARP header says; virtual routers and NLB do so by design. */
@@ -162,8 +163,8 @@ ARP_INLINE int arp_sender_mismatch(const struct arp_facts *f)
 ARP_INLINE int arp_target_mismatch(const struct arp_facts *f)
 {
 	return f->has_ethernet && f->operation == ARP_OP_REPLY && !(f->eth_destination & ARP_MAC_GROUP_BIT) &&
-	       f->target_mac != 0 && f->eth_destination != f->target_mac &&
-	       !arp_is_virtual_router_mac(f->target_mac) && !arp_is_nlb_pair(f->eth_destination, f->target_mac);
+	       f->target_mac != 0 && f->eth_destination != f->target_mac && !arp_is_virtual_router_mac(f->target_mac) &&
+	       !arp_is_nlb_pair(f->eth_destination, f->target_mac);
 }
 
 /*
