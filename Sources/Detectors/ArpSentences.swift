@@ -55,15 +55,17 @@ enum ArpSentences {
     private static func repetition(_ facts: ArpFacts, detail: arp_detail, rule: arp_rule, place: String) -> String {
         let mac = facts.senderMAC.map(\.description) ?? "unknown MAC"
         let ip = facts.senderIP.map(\.description) ?? "unknown IP"
-        let neighbour = (facts.isGateway ? "the default gateway " : "") + (facts.neighbourIP?.description ?? "unknown IP")
+        let gateway = facts.isGateway ? "the default gateway " : ""
+        let neighbour = gateway + (facts.neighbourIP?.description ?? "unknown IP")
         let count = facts.count.map(String.init) ?? "too many"
         switch rule {
         case ARP_RULE_DUPLICATE_CLAIM:
-            return "\(mac) claims \(facts.isGateway ? "the default gateway " : "")\(ip)\(place)\(claim(detail, facts))"
+            return "\(mac) claims \(gateway)\(ip)\(place)\(claim(detail, facts))"
         case ARP_RULE_GRATUITOUS_FLOOD where detail == ARP_DETAIL_FLOOD_ONE_SENDER:
             return "\(mac)\(place) sends \(count) announcements within 10 s"
         case ARP_RULE_GRATUITOUS_FLOOD:
-            return "\(ip)\(place) is announced \(facts.count.map { "\($0) times" } ?? "too often") within 10 s, by \(mac)"
+            let times = facts.count.map { "\($0) times" } ?? "too often"
+            return "\(ip)\(place) is announced \(times) within 10 s, by \(mac)"
         case ARP_RULE_REQUEST_FLOOD:
             let target = facts.targetIP.map(\.description) ?? "one address"
             return "\(mac)\(place) asks \(facts.count.map { "\($0) times" } ?? "too often") within 2 s for \(target)"

@@ -97,7 +97,8 @@ extension Detector {
             message: finding.message, key: key(of: head, rule: rule), boottimeNanoseconds: head.boottime_ns,
             firstBoottimeNanoseconds: head.first_ns, lastBoottimeNanoseconds: head.last_ns,
             suppressed: head.suppressed, probe: "tp_btf:" + probes[Int(head.probe)].hook,
-            interfaceName: text(head.ifname), direction: try direction(head.direction), pid: head.pid, command: text(head.comm) ?? "",
+            interfaceName: text(head.ifname), direction: try direction(head.direction), pid: head.pid,
+            command: text(head.comm) ?? "",
             controlGroup: text(head.cgroup), stack: stack(of: head), dropLocation: head.location,
             dropReason: head.location == 0 ? nil : head.drop_reason,
             fields: finding.fields + (head.is_gateway == 0 ? [] : [Field(.gateway, "yes")]))

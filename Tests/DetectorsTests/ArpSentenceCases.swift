@@ -124,7 +124,8 @@ extension ArpSentenceCase {
 
     /// Rules that repetition breaks, and those of the neighbour table.
     static let repetitions: [Self] = [
-        Self(claim + ", unasked, although 02:66:00:00:00:05 has it", ARP_RULE_DUPLICATE_CLAIM, ARP_DETAIL_CLAIM_UNASKED),
+        Self(
+            claim + ", unasked, although 02:66:00:00:00:05 has it", ARP_RULE_DUPLICATE_CLAIM, ARP_DETAIL_CLAIM_UNASKED),
         Self(claim + " in turns with 02:66:00:00:00:05", ARP_RULE_DUPLICATE_CLAIM, ARP_DETAIL_CLAIM_ALTERNATING),
         Self(
             claim + ", and so does 02:66:00:00:00:05: both answer", ARP_RULE_DUPLICATE_CLAIM,

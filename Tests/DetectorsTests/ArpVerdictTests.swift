@@ -59,7 +59,8 @@ import Testing
         Case("of an address that is not ours", [ARP_RULE_LOCAL_SPOOF: ARP_DETAIL_NONE]) { _ in },
         Case("of an address of ours", [:]) { $0.sender_place = places(ARP_PLACE_OURS) },
         Case("malformed: the receivers' matter", [:]) { $0.operation = 99 },
-        Case("for another, in another's name",
+        Case(
+            "for another, in another's name",
             [
                 ARP_RULE_LOCAL_SPOOF: ARP_DETAIL_NONE, ARP_RULE_SENDER_MISMATCH: ARP_DETAIL_NONE,
                 ARP_RULE_TARGET_MISMATCH: ARP_DETAIL_NONE,
@@ -77,38 +78,47 @@ import Testing
         #expect(broken(verdict) == line.verdict)
     }
 
-    @Test(arguments: [
-        // One alone.
-        ([ARP_RULE_TRACE], [], ARP_RULE_TRACE), ([ARP_RULE_ADDRESS_CONFLICT], [ARP_RULE_ADDRESS_CONFLICT],
-            ARP_RULE_ADDRESS_CONFLICT),
-        // The first, where none is mild.
-        ([ARP_RULE_SENDER_MISMATCH, ARP_RULE_BAD_SENDER_MAC], [], ARP_RULE_BAD_SENDER_MAC),
-        ([ARP_RULE_ODD_DELIVERY, ARP_RULE_BAD_TARGET], [], ARP_RULE_BAD_TARGET),
-        // A mild one gives way to what is worth a warning, but not to less.
-        ([ARP_RULE_ADDRESS_CONFLICT, ARP_RULE_MANY_ADDRESSES], [ARP_RULE_ADDRESS_CONFLICT], ARP_RULE_MANY_ADDRESSES),
-        ([ARP_RULE_ADDRESS_CONFLICT, ARP_RULE_SCAN], [ARP_RULE_ADDRESS_CONFLICT], ARP_RULE_ADDRESS_CONFLICT),
-        ([ARP_RULE_LOCAL_SPOOF, ARP_RULE_DUPLICATE_CLAIM], [ARP_RULE_LOCAL_SPOOF, ARP_RULE_DUPLICATE_CLAIM],
-            ARP_RULE_LOCAL_SPOOF),
-    ] as [([arp_rule], [arp_rule], arp_rule)])
+    @Test(
+        arguments: [
+            // One alone.
+            ([ARP_RULE_TRACE], [], ARP_RULE_TRACE),
+            (
+                [ARP_RULE_ADDRESS_CONFLICT], [ARP_RULE_ADDRESS_CONFLICT],
+                ARP_RULE_ADDRESS_CONFLICT
+            ),
+            // The first, where none is mild.
+            ([ARP_RULE_SENDER_MISMATCH, ARP_RULE_BAD_SENDER_MAC], [], ARP_RULE_BAD_SENDER_MAC),
+            ([ARP_RULE_ODD_DELIVERY, ARP_RULE_BAD_TARGET], [], ARP_RULE_BAD_TARGET),
+            // A mild one gives way to what is worth a warning, but not to less.
+            (
+                [ARP_RULE_ADDRESS_CONFLICT, ARP_RULE_MANY_ADDRESSES], [ARP_RULE_ADDRESS_CONFLICT],
+                ARP_RULE_MANY_ADDRESSES
+            ),
+            ([ARP_RULE_ADDRESS_CONFLICT, ARP_RULE_SCAN], [ARP_RULE_ADDRESS_CONFLICT], ARP_RULE_ADDRESS_CONFLICT),
+            (
+                [ARP_RULE_LOCAL_SPOOF, ARP_RULE_DUPLICATE_CLAIM], [ARP_RULE_LOCAL_SPOOF, ARP_RULE_DUPLICATE_CLAIM],
+                ARP_RULE_LOCAL_SPOOF
+            ),
+        ] as [([arp_rule], [arp_rule], arp_rule)])
     func theEntryIsTheMostTellingRules(_ rules: [arp_rule], _ mild: [arp_rule], _ first: arp_rule) {
         #expect(arp_most_telling(bits(rules), bits(mild)) == first.rawValue)
     }
 
     /// The kernel half must know which entries will be a notice: else one would hide a warning.
     @Test func whatIsMildInTheKernelIsANoticeInTheEntry() throws {
+        // What the neighbour table tells is no matter of one frame.
+        let ofBindings = ARP_DETAIL_BINDING_APPLIED.rawValue...ARP_DETAIL_BINDING_SECOND_ANSWER.rawValue
         for (rule, detail) in arpSubcases where rule.rawValue <= ARP_RULE_MANY_ADDRESSES.rawValue {
-            // What the neighbour table tells is judged without the word.
-            if (ARP_DETAIL_BINDING_APPLIED.rawValue...ARP_DETAIL_BINDING_SECOND_ANSWER.rawValue).contains(detail.rawValue) {
-                continue
-            }
+            if ofBindings.contains(detail.rawValue) { continue }
             let priority = try decode(sampleArpEvent(rule, detail: detail), as: arp).priority
             #expect((arp_is_mild(detail.rawValue) != 0) == (priority > .warning), "\(rule) \(detail)")
         }
     }
 
     @Test func rulesWorthAWarningComeFirst() {
-        for rule in arp.rules[...Int(ARP_RULE_MANY_ADDRESSES.rawValue)] { #expect(rule.priority <= .warning, "\(rule.name)") }
-        for rule in arp.rules[Int(ARP_RULE_SCAN.rawValue)...] { #expect(rule.priority > .warning, "\(rule.name)") }
+        for (number, rule) in arp.rules.enumerated() {
+            #expect((rule.priority <= .warning) == (number <= ARP_RULE_MANY_ADDRESSES.rawValue), "\(rule.name)")
+        }
     }
 
     private static let ofChange: Set = [
@@ -118,9 +128,12 @@ import Testing
 
     @Test(arguments: [
         PredicateCase<arp_trust, Set<arp_rule>>("nobody", []) { _ in },
-        .init("a virtual MAC", [
-            ARP_RULE_FLIP_FLOP, ARP_RULE_DUPLICATE_CLAIM, ARP_RULE_SENDER_MISMATCH, ARP_RULE_MANY_ADDRESSES,
-        ]) { $0.is_virtual = 1 },
+        .init(
+            "a virtual MAC",
+            [
+                ARP_RULE_FLIP_FLOP, ARP_RULE_DUPLICATE_CLAIM, ARP_RULE_SENDER_MISMATCH, ARP_RULE_MANY_ADDRESSES,
+            ]
+        ) { $0.is_virtual = 1 },
         .init("a service's address", ofChange) { $0.is_service = 1 },
         .init("a service's address with known bindings, another MAC", []) { ($0.is_service, $0.is_bound) = (1, 1) },
         .init("an address with known bindings, another MAC", []) { $0.is_bound = 1 },

@@ -1,5 +1,4 @@
 import AnomalyModel
-import DaemonConfig
 import Detectors
 import Testing
 
@@ -78,29 +77,6 @@ import Testing
     @Test(arguments: allRules) func theLaboratoryProvokesTheRule(_ rule: Rule) throws {
         let tests = try repositoryFiles("Tests/lab", ending: ".py").joined()
         #expect(tests.contains("\"\(rule.name)\""))
-    }
-
-    @Test(arguments: allRules.filter { $0.threshold != nil })
-    func theShippedConfigurationShowsTheThreshold(_ rule: Rule) throws {
-        let threshold = try #require(rule.threshold)
-        #expect(threshold.range.contains(threshold.defaultValue))
-        let text = try repositoryFile("etc/netanomaly.conf")
-        let section = try #require(text.split(separator: "[Rule \(rule.name)]\n").dropFirst().first)
-        #expect(section.contains("\n#\(threshold.key)=\(threshold.defaultValue)\n"))
-    }
-
-    /// As shipped, and with every setting's comment sign taken away.
-    @Test func theShippedConfigurationIsTheDefaultOne() throws {
-        let shipped = try repositoryFile("etc/netanomaly.conf")
-        let uncommented = shipped.split(separator: "\n").map { line in
-            line.hasPrefix("#") && line.dropFirst().first != " " ? line.dropFirst() : line
-        }.joined(separator: "\n")
-        let defaults = try Configuration(sources: [], rules: allRules)
-        for text in [shipped, uncommented] {
-            let source = ConfigurationSource(path: "netanomaly.conf", bytes: Array(text.utf8))
-            #expect(try Configuration(sources: [source], rules: allRules) == defaults)
-        }
-        #expect(uncommented.contains("\nMaxKeys=8192\n"))
     }
 
     @Test func theManualDocumentsEveryFieldAndNoOther() throws {

@@ -38,7 +38,8 @@ func repositoryFiles(_ folder: String, ending: String) throws -> [String] {
     defer { closedir(stream) }
     var names: [String] = []
     while let entry = readdir(stream) {
-        names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+        names.append(String(decoding: name, as: UTF8.self))
     }
     return try names.filter { $0.hasSuffix(ending) }.map { try repositoryFile(folder + "/" + $0) }
 }
@@ -121,8 +122,9 @@ func sampleArpFacts() -> arp_facts {
 /// `enum arp_place` as a frame's facts have it.
 func places(_ bits: arp_place...) -> UInt8 { bits.reduce(0) { $0 | UInt8($1.rawValue) } }
 
-/// An ARP reply of 02:66:00:00:00:02 for 192.0.2.1, received untagged on eth0; for rules about the neighbour table, what
-/// became of 192.0.2.5.
+/// An ARP reply of 02:66:00:00:00:02 for 192.0.2.1, received untagged on eth0.
+///
+/// For rules about the neighbour table, what became of 192.0.2.5.
 func sampleArpEvent(_ rule: arp_rule, detail: arp_detail = ARP_DETAIL_NONE) -> arp_event {
     var event = arp_event()
     event.head = sampleHead(rule: rule.rawValue, detail: detail.rawValue)

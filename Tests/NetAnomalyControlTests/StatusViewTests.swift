@@ -6,7 +6,9 @@ import Testing
     private static let silent = account(seen: 0)
 
     private static func account(enabled: Bool = true, seen: Int, _ parts: String = "") -> String {
-        let keys = ["written", "deduplicated", "limited", "overflow", "lost_ring", "lost_journal", "pending", "trusted"]
+        let keys = [
+            "written", "deduplicated", "limited", "overflow", "lost_ring", "lost_journal", "pending", "trusted",
+        ]
         let given = parts.split(separator: " ").map { $0.split(separator: "=") }
         let values = keys.map { key in "\"\(key)\":\(given.first { $0[0] == key }?[1] ?? "0")" }
         return "{\"enabled\":\(enabled),\"seen\":\(seen),\(values.joined(separator: ","))}"

@@ -11,7 +11,9 @@ private func enter(_ function: String, _ arguments: CInt...) throws {
     try #require(result == 0, "\(function): \(errno)")
 }
 
-/// A TAP in a network namespace of its own; both go with their owner. What is written is received, by this kernel alone.
+/// A TAP in a network namespace of its own; both go with their owner.
+///
+/// What is written there is received, by this kernel alone.
 final class LoneTap {
     let name: String
     private let descriptor: CInt

@@ -53,7 +53,8 @@ def test_sender_mismatch_is_seen_at_the_sender_and_at_the_receiver(lab, wire):
     sent = lab.only(wire.left, RULE="arp-sender-mismatch")
     assert_fields(sent, IFNAME="l0", DIRECTION="tx", CONTEXT="process", PID=os.getpid(), **common)
     # The answer goes to the MAC that the request told.
-    assert_fields(lab.only(wire.left, DIRECTION="rx"), RULE="arp-odd-delivery", DETAIL="to-another", ETH_DST=FOREIGN_MAC)
+    answered = lab.only(wire.left, DIRECTION="rx")
+    assert_fields(answered, RULE="arp-odd-delivery", DETAIL="to-another", ETH_DST=FOREIGN_MAC)
     assert_fields(lab.only(wire.right), IFNAME="r0", DIRECTION="rx", **common)
 
 

@@ -1,4 +1,4 @@
-"""[Trust] and the lists of single rules, frame by frame: what they name is counted as trusted, what is beside it is not."""
+"""[Trust] and the lists of single rules, frame by frame: what they name is counted as trusted, its neighbour is not."""
 
 import pytest
 
@@ -46,7 +46,8 @@ def trusted(lab):
 
 
 def test_a_virtual_mac_in_one_header(lab, host, trusted):
-    host.receive(announcement(FABRIC_MAC, PEER_IP, source=LEAF_MAC), announcement(BESIDE_MAC, OTHER_IP, source=LEAF_MAC))
+    host.receive(announcement(FABRIC_MAC, PEER_IP, source=LEAF_MAC),
+                 announcement(BESIDE_MAC, OTHER_IP, source=LEAF_MAC))
     assert lab.said(host.namespace) == {"warning arp-sender-mismatch": 1}
     assert_fields(lab.only(host.namespace), ARP_SENDER_MAC=BESIDE_MAC)
 
