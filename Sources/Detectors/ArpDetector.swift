@@ -21,8 +21,8 @@ public enum ArpDetector: Detector {
     }
 
     /// From what the key remembers.
-    public static func finding(in key: na_key, interface: String?, rule: Rule) -> Finding {
-        finding(ArpFacts(key, interface: interface), key: key, rule: rule)
+    public static func finding(in summary: na_event_head, rule: Rule) -> Finding {
+        finding(ArpFacts(summary: summary), key: summary.key, rule: rule)
     }
 
     private static func finding(_ facts: ArpFacts, key: na_key, rule: Rule) -> Finding {

@@ -28,14 +28,11 @@ struct ArpFacts {
     var count: UInt32?
     var tableEntries: UInt32?
     var tableLimit: UInt32?
-    /// Where a trace saw it: the probe's number.
-    var probe: UInt32?
 
     init(_ event: arp_event) {
         interface = text(event.head.ifname)
         command = text(event.head.comm)
         isGateway = event.head.is_gateway != 0
-        probe = event.head.probe
         if event.vlan != 0xffff { vlan = event.vlan }
         if event.count != 0 { count = event.count }
         if event.has_ethernet != 0 {
@@ -65,8 +62,10 @@ struct ArpFacts {
     }
 
     /// The words of a key are filled by `set_words()` and by who reports a change, rule by rule.
-    init(_ key: na_key, interface: String?) {
-        self.interface = interface
+    init(summary: na_event_head) {
+        let key = summary.key
+        interface = text(summary.ifname)
+        isGateway = summary.is_gateway != 0
         let ip = IPv4Address(bits: UInt32(truncatingIfNeeded: key.c))
         let mac = Self.known(MACAddress(bits: key.b))
         // Also 0 where the device has no Ethernet header.
@@ -74,8 +73,10 @@ struct ArpFacts {
         switch arp_rule(UInt32(key.rule)) {
         case ARP_RULE_BINDING_CHANGE, ARP_RULE_STATIC_OVERWRITE:
             (oldMAC, newMAC, neighbourIP) = (source, mac, ip)
-        case ARP_RULE_RESOLUTION_FAILED, ARP_RULE_FLIP_FLOP:
+        case ARP_RULE_RESOLUTION_FAILED:
             neighbourIP = ip
+        case ARP_RULE_FLIP_FLOP:
+            (neighbourIP, senderIP) = (ip, ip)
         case ARP_RULE_DUPLICATE_CLAIM:
             (oldMAC, newMAC, senderMAC, senderIP) = (source, mac, mac, ip)
         case ARP_RULE_LOCAL_SPOOF:
@@ -106,7 +107,7 @@ struct ArpFacts {
 
     /// A neighbour whose MAC changes has sent ARP; one that cannot be resolved was asked for.
     private var changedNeighbour: IPv4Address? { newMAC == nil && oldMAC == nil ? nil : neighbourIP }
-    private var missingNeighbour: IPv4Address? { newMAC == nil && oldMAC == nil ? neighbourIP : nil }
+    private var missingNeighbour: IPv4Address? { changedNeighbour == nil && senderIP == nil ? neighbourIP : nil }
 
     var fields: [Field] {
         let all: [(FieldName, String?)] = [

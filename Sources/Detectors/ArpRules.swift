@@ -6,7 +6,8 @@ enum ArpRules {
     static let all: [Rule] = [
         Rule(
             "arp-table-overflow", detector: ArpDetector.name, messageID: "ff71279f2f3547efa2c87e7f0c416800",
-            priority: .critical, summary: "the neighbour table is full: no new neighbour of any namespace can be reached"),
+            priority: .critical,
+            summary: "the neighbour table is full: no new neighbour of any namespace can be reached"),
         Rule(
             "arp-address-conflict", detector: ArpDetector.name, messageID: "623cd35ba5974c7d96c4b616351b6484",
             priority: .critical, summary: "another station claims, or probes for, an address of ours"),
@@ -48,7 +49,8 @@ enum ArpRules {
             priority: .warning, summary: "one address, or one station, is announced too often",
             threshold: RuleThreshold(
                 key: "MaxAnnouncements", defaultValue: 12, range: 1...10000,
-                meaning: "announcements of one address in 10 s that are not reported; of one sender, five times as many")),
+                meaning: "announcements of one address by one sender in 10 s that are not reported; in all, five times "
+                    + "as many")),
         Rule(
             "arp-request-flood", detector: ArpDetector.name, messageID: "9ef9f28158ca406c927533a4d7e89928",
             priority: .warning, summary: "one station asks for one address too often",
@@ -99,7 +101,8 @@ enum ArpRules {
             priority: .info, isEnabledByDefault: false, summary: "a request is sent to one station only"),
         Rule(
             "arp-trace", detector: ArpDetector.name, messageID: "f7a43b12541f444cb037c0350ffe2ace",
-            priority: .debug, isEnabledByDefault: false, summary: "every ARP frame and every change of the neighbour table",
+            priority: .debug, isEnabledByDefault: false,
+            summary: "every ARP frame, and every neighbour that does not answer",
             defaultDedupIntervalNanoseconds: 0),
     ]
 

@@ -55,15 +55,17 @@ enum ArpSentences {
     private static func repetition(_ facts: ArpFacts, detail: arp_detail, rule: arp_rule, place: String) -> String {
         let mac = facts.senderMAC.map(\.description) ?? "unknown MAC"
         let ip = facts.senderIP.map(\.description) ?? "unknown IP"
-        let neighbour = (facts.isGateway ? "the default gateway " : "") + (facts.neighbourIP?.description ?? "unknown IP")
+        let gateway = facts.isGateway ? "the default gateway " : ""
+        let neighbour = gateway + (facts.neighbourIP?.description ?? "unknown IP")
         let count = facts.count.map(String.init) ?? "too many"
         switch rule {
         case ARP_RULE_DUPLICATE_CLAIM:
-            return "\(mac) claims \(facts.isGateway ? "the default gateway " : "")\(ip)\(place)\(claim(detail, facts))"
+            return "\(mac) claims \(gateway)\(ip)\(place)\(claim(detail, facts))"
         case ARP_RULE_GRATUITOUS_FLOOD where detail == ARP_DETAIL_FLOOD_ONE_SENDER:
             return "\(mac)\(place) sends \(count) announcements within 10 s"
         case ARP_RULE_GRATUITOUS_FLOOD:
-            return "\(ip)\(place) is announced \(facts.count.map { "\($0) times" } ?? "too often") within 10 s, by \(mac)"
+            let times = facts.count.map { "\($0) times" } ?? "too often"
+            return "\(ip)\(place) is announced \(times) within 10 s, by \(mac)"
         case ARP_RULE_REQUEST_FLOOD:
             let target = facts.targetIP.map(\.description) ?? "one address"
             return "\(mac)\(place) asks \(facts.count.map { "\($0) times" } ?? "too often") within 2 s for \(target)"
@@ -85,28 +87,32 @@ enum ArpSentences {
             return "\(neighbour.prefix(1).uppercased())\(neighbour.dropFirst()) does not answer ARP\(place)\(times):"
                 + " packets to it are dropped"
         case ARP_RULE_DROPPED:
-            return "ARP \(facts.operation.map(ArpWords.operation) ?? "frame") of \(mac) for \(ip)\(place) was dropped"
+            let whose = facts.senderMAC.map { " of \($0)" } ?? ""
+            let about = facts.senderIP.map { " for \($0)" } ?? ""
+            return "ARP \(facts.operation.map(ArpWords.operation) ?? "frame")\(whose)\(about)\(place) was dropped"
         case ARP_RULE_TABLE_OVERFLOW:
             let full = facts.tableLimit.map { " (\(facts.tableEntries ?? 0) of \($0) entries)" } ?? ""
-            return "Neighbour table full\(full): \(neighbour) cannot be reached\(place)"
+            let whom = facts.neighbourIP == nil ? "new neighbours" : neighbour
+            return "Neighbour table full\(full): \(whom) cannot be reached\(place)"
         default:
             return trace(facts, place: place)
         }
     }
 
-    /// As `tcpdump` would say it.
+    /// A frame's four addresses, as far as it has them.
     private static func trace(_ facts: ArpFacts, place: String) -> String {
         if let neighbour = facts.neighbourIP { return "\(neighbour)\(place) does not answer ARP" }
         let operation = facts.operation.map(ArpWords.operation) ?? "frame"
-        let sender = "\(facts.senderIP?.description ?? "?") (\(facts.senderMAC?.description ?? "?"))"
-        return "ARP \(operation)\(place): \(sender) to \(facts.targetIP?.description ?? "?")"
-            + " (\(facts.targetMAC?.description ?? "?"))"
+        guard let senderIP = facts.senderIP, let senderMAC = facts.senderMAC,
+            let targetIP = facts.targetIP, let targetMAC = facts.targetMAC
+        else { return "ARP \(operation)\(place)" }
+        return "ARP \(operation)\(place): \(senderIP) (\(senderMAC)) to \(targetIP) (\(targetMAC))"
     }
 
     private static func scanner(_ detail: arp_detail, _ facts: ArpFacts) -> String {
         switch detail {
         case ARP_DETAIL_SCAN_BY_PROCESS: facts.command ?? "a local process"
-        case ARP_DETAIL_SCAN_BY_KERNEL: "this host"
+        case ARP_DETAIL_SCAN_BY_KERNEL: "This host"
         default: facts.senderMAC?.description ?? "one station"
         }
     }
@@ -114,7 +120,7 @@ enum ArpSentences {
     private static func claim(_ detail: arp_detail, _ facts: ArpFacts) -> String {
         let other = facts.oldMAC?.description ?? "another station"
         switch detail {
-        case ARP_DETAIL_CLAIM_UNASKED: return ", unasked, which \(other) has"
+        case ARP_DETAIL_CLAIM_UNASKED: return ", unasked, although \(other) has it"
         case ARP_DETAIL_CLAIM_BOTH_ANSWER: return ", and so does \(other): both answer"
         case ARP_DETAIL_CLAIM_MOVED: return ", which \(other) had until now"
         case ARP_DETAIL_CLAIM_ONE_HOST: return " in turns with \(other), with which it shares other addresses"

@@ -42,8 +42,8 @@ public protocol Detector: Sendable {
     static func head(of event: Event) -> na_event_head
     /// What an event tells beyond the head: sentence, urgency and fields.
     static func finding(in event: Event, rule: Rule) -> Finding
-    /// The same as far as the key alone remembers it, for a summary.
-    static func finding(in key: na_key, interface: String?, rule: Rule) -> Finding
+    /// The same as far as the head of a summary remembers it.
+    static func finding(in summary: na_event_head, rule: Rule) -> Finding
 }
 
 /// What a detector has to say about one anomaly.
@@ -74,17 +74,15 @@ extension Detector {
     public static func decode(_ bytes: UnsafeRawBufferPointer) throws(DecodeError) -> Anomaly {
         if bytes.count == MemoryLayout<Event>.size {
             let event = bytes.loadUnaligned(as: Event.self)
-            return try anomaly(head(of: event), kind: NA_KIND_EVENT) { rule, _ in finding(in: event, rule: rule) }
+            return try anomaly(head(of: event), kind: NA_KIND_EVENT) { finding(in: event, rule: $0) }
         }
         guard bytes.count == MemoryLayout<na_event_head>.size else { throw .wrongSize(got: bytes.count) }
         let head = bytes.loadUnaligned(as: na_event_head.self)
-        return try anomaly(head, kind: NA_KIND_SUMMARY) { rule, interface in
-            finding(in: head.key, interface: interface, rule: rule)
-        }
+        return try anomaly(head, kind: NA_KIND_SUMMARY) { finding(in: head, rule: $0) }
     }
 
     private static func anomaly(
-        _ head: na_event_head, kind: na_kind, _ find: (Rule, String?) -> Finding
+        _ head: na_event_head, kind: na_kind, _ find: (Rule) -> Finding
     ) throws(DecodeError) -> Anomaly {
         guard head.kind == kind.rawValue else { throw .unknown(what: "record kind", number: head.kind) }
         guard head.key.rule < rules.count else { throw .unknown(what: "rule", number: UInt32(head.key.rule)) }
@@ -93,14 +91,14 @@ extension Detector {
             throw .unknown(what: "stack depth", number: head.stack_depth)
         }
         let rule = rules[Int(head.key.rule)]
-        let interface = text(head.ifname)
-        let finding = find(rule, interface)
+        let finding = find(rule)
         var anomaly = Anomaly(
             rule: rule, priority: finding.priority, kind: kind == NA_KIND_EVENT ? .event : .summary,
             message: finding.message, key: key(of: head, rule: rule), boottimeNanoseconds: head.boottime_ns,
             firstBoottimeNanoseconds: head.first_ns, lastBoottimeNanoseconds: head.last_ns,
-            suppressed: head.suppressed, probe: "tp_btf:" + probes[Int(head.probe)].hook, interfaceName: interface,
-            direction: try direction(head.direction), pid: head.pid, command: text(head.comm) ?? "",
+            suppressed: head.suppressed, probe: "tp_btf:" + probes[Int(head.probe)].hook,
+            interfaceName: text(head.ifname), direction: try direction(head.direction), pid: head.pid,
+            command: text(head.comm) ?? "",
             controlGroup: text(head.cgroup), stack: stack(of: head), dropLocation: head.location,
             dropReason: head.location == 0 ? nil : head.drop_reason,
             fields: finding.fields + (head.is_gateway == 0 ? [] : [Field(.gateway, "yes")]))

@@ -25,8 +25,8 @@ public enum TunGSODetector: Detector {
     }
 
     /// From what the key remembers.
-    public static func finding(in key: na_key, interface: String?, rule: Rule) -> Finding {
-        finding(GSOFacts(key, interface: interface), key: key, rule: rule)
+    public static func finding(in summary: na_event_head, rule: Rule) -> Finding {
+        finding(GSOFacts(summary.key, interface: text(summary.ifname)), key: summary.key, rule: rule)
     }
 
     private static func finding(_ facts: GSOFacts, key: na_key, rule: Rule) -> Finding {

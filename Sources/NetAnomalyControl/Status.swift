@@ -8,6 +8,8 @@ public struct Status: Decodable, Sendable {
         public let enabled: Bool
         /// Events, as `RuleAccount` of the daemon has them: the first is the sum of the others.
         public let seen, written, deduplicated, limited, overflow, lostRing, lostJournal, pending: UInt64
+        /// What `[Trust]` excuses, in none of the others.
+        public let trusted: UInt64
 
         /// Events that got no entry and are in no later entry's count either.
         public var lost: UInt64 { overflow + lostRing + lostJournal }
@@ -37,6 +39,10 @@ public struct Status: Decodable, Sendable {
         public let problem: String?
         /// Keys remembered, packets skipped by the kernel, records no decoder took.
         public let keys, missed, undecodable: UInt64
+        /// What rules about repetition forgot before its time, for want of memory.
+        public let forgotten: UInt64
+        /// Of programs and tables.
+        public let kernelMemoryBytes: UInt64
         /// All attachment points.
         public let probes: [Probe]
     }

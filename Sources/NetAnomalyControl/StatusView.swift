@@ -15,7 +15,7 @@ public struct StatusView {
 
     /// The text, ending in a newline.
     public var text: String {
-        (headline + problems + [""] + table + [""] + footer).map { $0 + "\n" }.joined()
+        (headline + problems + [""] + table + trusted + [""] + footer).map { $0 + "\n" }.joined()
     }
 
     private var headline: [String] {
@@ -23,9 +23,11 @@ public struct StatusView {
         let attached = status.detectors.flatMap(\.probes).filter(\.attached).count
         let probes = status.detectors.flatMap(\.probes).count
         let since = duration(nowNanoseconds &- status.startedBoottimeNs)
+        let memory = megabytes(status.detectors.map(\.kernelMemoryBytes).reduce(0, +))
         return [
             "netanomalyd \(status.version): \(paint(status.state, colour)) for \(since), "
-                + "\(attached) of \(probes) probes (\(status.backend)), output \(status.output.kind)"
+                + "\(attached) of \(probes) probes (\(status.backend)), output \(status.output.kind), "
+                + "\(memory) MB of kernel memory"
         ]
     }
 
@@ -44,6 +46,11 @@ public struct StatusView {
                 let count = detector.undecodable
                 lines.append("\(detector.name): \(count) records could not be decoded, please report this")
             }
+            if detector.forgotten > 0 {
+                lines.append(
+                    "\(detector.name): \(detector.forgotten) memories were given up before their time, "
+                        + "see MaxMemory= in netanomaly.conf(5)")
+            }
         }
         return lines.map { paint("  ! ", "1;31") + $0 }
     }
@@ -57,6 +64,13 @@ public struct StatusView {
         if !lines.isEmpty { lines[0] = paint(lines[0], "2") }
         lines.append("\(silent) rules have seen nothing\(off.isEmpty ? "" : "; off: \(off.joined(separator: ", "))")")
         return lines
+    }
+
+    /// Rules that excused anything: in most configurations there is none.
+    private var trusted: [String] {
+        let excused = status.rules.filter { $0.value.trusted > 0 }.sorted { $0.key < $1.key }
+        if excused.isEmpty { return [] }
+        return ["excused by [Trust]: " + excused.map { "\($0.key) \($0.value.trusted)" }.joined(separator: ", ")]
     }
 
     private static let columns = ["seen", "written", "deduplicated", "limited", "overflow", "lost", "pending"]
@@ -88,6 +102,12 @@ public struct StatusView {
 
     private func paint(_ text: String, _ rendition: String) -> String {
         isColoured ? "\u{1b}[\(rendition)m\(text)\u{1b}[0m" : text
+    }
+
+    /// With one decimal.
+    private func megabytes(_ bytes: UInt64) -> String {
+        let tenths = (bytes + 50_000) / 100_000
+        return "\(tenths / 10).\(tenths % 10)"
     }
 
     private func duration(_ nanoseconds: UInt64) -> String {

@@ -5,16 +5,8 @@ import Testing
 @Suite struct ArpPredicateTests {
     typealias Case = PredicateCase<arp_facts, arp_detail>
 
-    /// A gratuitous request of 02:66:00:00:00:02 for 192.0.2.1 on Ethernet.
-    private static func fineFacts() -> arp_facts {
-        arp_facts(
-            eth_source: 0x0266_0000_0002, sender_mac: 0x0266_0000_0002, sender_ip: 0xc000_0201, length: 28,
-            hardware_type: 1, protocol_type: 0x800, operation: 1, device_type: 1, hardware_length: 6,
-            protocol_length: 4, device_address_length: 6, has_ethernet: 1)
-    }
-
     private func facts<Verdict>(_ line: PredicateCase<arp_facts, Verdict>) -> arp_facts {
-        var facts = Self.fineFacts()
+        var facts = sampleArpFacts()
         line.change(&facts)
         return facts
     }
@@ -95,6 +87,12 @@ import Testing
         Case("240.0.0.0", ARP_DETAIL_IP_RESERVED) { $0.sender_ip = 0xf000_0000 },
         Case("255.255.255.254", ARP_DETAIL_IP_RESERVED) { $0.sender_ip = 0xffff_fffe },
         Case("255.255.255.255", ARP_DETAIL_IP_BROADCAST) { $0.sender_ip = 0xffff_ffff },
+        Case("our subnet's broadcast address", ARP_DETAIL_IP_SUBNET_BROADCAST) {
+            $0.sender_place = places(ARP_PLACE_SUBNET_BROADCAST, ARP_PLACE_ON_LINK)
+        },
+        Case("the same where another subnet has it as a host's", ARP_DETAIL_NONE) {
+            $0.sender_place = places(ARP_PLACE_SUBNET_BROADCAST, ARP_PLACE_OURS)
+        },
     ])
     func badSenderIP(_ line: Case) {
         var facts = facts(line)
@@ -105,6 +103,7 @@ import Testing
         PredicateCase<arp_facts, Bool>("the same", false) { _ in },
         .init("another", true) { $0.sender_mac = 0x0266_0000_0003 },
         .init("another without an Ethernet header", false) { ($0.sender_mac, $0.has_ethernet) = (3, 0) },
+        .init("another, where [Trust] names one as virtual", false) { ($0.sender_mac, $0.is_virtual) = (3, 1) },
         .init("VRRP in the ARP header", false) { $0.sender_mac = 0x0000_5e00_0133 },
         .init("VRRP in the Ethernet header", false) { $0.eth_source = 0x0000_5e00_0133 },
         .init("VRRP of IPv6, which ARP knows not", true) { $0.sender_mac = 0x0000_5e00_0233 },

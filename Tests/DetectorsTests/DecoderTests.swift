@@ -22,9 +22,32 @@ private struct SeededGenerator: RandomNumberGenerator {
             let anomaly = try decode(record(sampleHead(rule: UInt32(number)), for: detector), as: detector)
             #expect(anomaly.rule.name == rule.name)
             #expect(anomaly.kind == .event)
-            #expect(anomaly.priority == rule.priority)
+            // A rule may have harmless sub-cases, and these come without any.
+            #expect(anomaly.priority >= rule.priority)
             #expect(anomaly.message.contains("eth0"), "\(rule.name): \(anomaly.message)")
         }
+    }
+
+    @Test(arguments: allDetectors) func otherRulesOfAPacketAreNamedInTheirOrder(_ detector: any Detector.Type) throws {
+        let last = UInt32(detector.rules.count - 1)
+        var head = sampleHead(rule: 1)
+        head.key.also = 1 << last | 1 << 3 | 1
+        let whole = try decode(record(head, for: detector), as: detector)
+        #expect(whole.also == [0, 3, Int(last)].map { detector.rules[$0].name })
+        // What else a packet breaks makes it another kind.
+        head.key.also = 1 << last
+        #expect(try decode(record(head, for: detector), as: detector).key != whole.key)
+        head.key.also = 1 << (last + 1)
+        #expect(throws: DecodeError.unknown(what: "rules in", number: head.key.also)) {
+            try decode(record(head, for: detector), as: detector)
+        }
+    }
+
+    @Test(arguments: allDetectors) func theMasterIsNamed(_ detector: any Detector.Type) throws {
+        var head = sampleHead()
+        #expect(try decode(record(head, for: detector), as: detector).masterName == nil)
+        fill(&head.master, "br0\n".utf8)
+        #expect(try decode(record(head, for: detector), as: detector).masterName == "br0\\x0a")
     }
 
     @Test(arguments: allDetectors) func theHeadIsTakenOver(_ detector: any Detector.Type) throws {
@@ -40,7 +63,7 @@ private struct SeededGenerator: RandomNumberGenerator {
             anomaly.key
                 == AnomalyKey(
                     rule: detector.rules[0].name, networkNamespace: 4_026_531_840, interfaceIndex: 7, detail: 1,
-                    words: [9, 11, 12, 13]))
+                    words: [9, 11, 12, 13, 0]))
         #expect(anomaly.boottimeNanoseconds == 3000)
         #expect(anomaly.firstBoottimeNanoseconds == 1000)
         #expect(anomaly.lastBoottimeNanoseconds == 2000)
@@ -86,7 +109,7 @@ private struct SeededGenerator: RandomNumberGenerator {
         }
         let (rules, probes) = (UInt32(detector.rules.count), UInt32(detector.probes.count))
         for kind: UInt32 in [0, 2, 3, .max] { expect("record kind", Int(kind)) { $0.kind = kind } }
-        for rule in [rules, .max] { expect("rule", Int(rule)) { $0.key.rule = rule } }
+        for rule in [UInt16(rules), .max] { expect("rule", Int(rule)) { $0.key.rule = rule } }
         for probe in [probes, .max] { expect("probe", Int(probe)) { $0.probe = probe } }
         for direction: UInt32 in [3, .max] { expect("direction", Int(direction)) { $0.direction = direction } }
         for depth in [UInt32(NA_STACK_MAX) + 1, .max] { expect("stack depth", Int(depth)) { $0.stack_depth = depth } }
@@ -153,8 +176,9 @@ private struct SeededGenerator: RandomNumberGenerator {
     ) {
         var head = bytes.withUnsafeBytes { $0.loadUnaligned(as: na_event_head.self) }
         head.kind = (isEvent ? NA_KIND_EVENT : NA_KIND_SUMMARY).rawValue
-        head.key.rule = UInt32.random(in: 0..<UInt32(detector.rules.count), using: &generator)
-        head.key.detail %= 64
+        head.key.rule = UInt16.random(in: 0..<UInt16(detector.rules.count), using: &generator)
+        head.key.detail %= 128
+        head.key.also &= (1 << UInt32(detector.rules.count)) - 1
         head.probe = UInt32.random(in: 0..<UInt32(detector.probes.count), using: &generator)
         head.direction %= 3
         head.stack_depth %= UInt32(NA_STACK_MAX) + 1

@@ -30,10 +30,23 @@ private func detector(_ name: String) -> any Detector.Type {
     return found
 }
 
+private let repository = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+
+/// The text of every file of that ending in a folder of the repository.
+func repositoryFiles(_ folder: String, ending: String) throws -> [String] {
+    let stream = try #require(opendir(repository + "/" + folder), "cannot open \(folder)")
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+        names.append(String(decoding: name, as: UTF8.self))
+    }
+    return try names.filter { $0.hasSuffix(ending) }.map { try repositoryFile(folder + "/" + $0) }
+}
+
 /// The text of a file of the repository.
 func repositoryFile(_ path: String) throws -> String {
-    let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
-    let file = try #require(fopen(root + "/" + path, "r"), "cannot open \(path)")
+    let file = try #require(fopen(repository + "/" + path, "r"), "cannot open \(path)")
     defer { fclose(file) }
     var bytes: [UInt8] = []
     while case let byte = getc(file), byte != EOF { bytes.append(UInt8(byte)) }
@@ -58,8 +71,8 @@ func fill<Tuple: BitwiseCopyable>(_ tuple: inout Tuple, _ bytes: some Sequence<U
 /// A head that every detector takes: an event received on eth0 by its rule 0 and probe 0.
 func sampleHead(rule: UInt32 = 0, detail: UInt32 = 0, kind: na_kind = NA_KIND_EVENT) -> na_event_head {
     var head = na_event_head()
-    head.key.rule = rule
-    head.key.detail = detail
+    head.key.rule = UInt16(rule)
+    head.key.detail = UInt16(detail)
     head.key.netns = 4_026_531_840
     head.key.netns_cookie = 9
     head.key.ifindex = 7
@@ -91,13 +104,32 @@ func decode<Value: BitwiseCopyable>(_ value: Value, as detector: any Detector.Ty
     try withUnsafeBytes(of: value) { try detector.decode($0) }
 }
 
+/// A broadcast request of 02:66:00:00:00:02, which is 192.0.2.1, for our 192.0.2.9, on Ethernet: nothing is wrong.
+func sampleArpFacts() -> arp_facts {
+    var facts = arp_facts()
+    (facts.eth_source, facts.eth_destination) = (0x0266_0000_0002, 0xffff_ffff_ffff)
+    (facts.sender_mac, facts.sender_ip) = (0x0266_0000_0002, 0xc000_0201)
+    (facts.target_mac, facts.target_ip) = (0, 0xc000_0209)
+    facts.device_mac = 0x0266_0000_0009
+    (facts.length, facts.hardware_type, facts.protocol_type, facts.operation) = (28, 1, 0x800, 1)
+    (facts.hardware_length, facts.protocol_length) = (6, 4)
+    (facts.device_type, facts.device_address_length, facts.has_ethernet) = (1, 6, 1)
+    facts.sender_place = places(ARP_PLACE_ON_LINK, ARP_PLACE_HAS_SUBNET)
+    facts.target_place = places(ARP_PLACE_OURS, ARP_PLACE_ON_LINK, ARP_PLACE_HAS_SUBNET)
+    return facts
+}
+
+/// `enum arp_place` as a frame's facts have it.
+func places(_ bits: arp_place...) -> UInt8 { bits.reduce(0) { $0 | UInt8($1.rawValue) } }
+
 /// An ARP reply of 02:66:00:00:00:02 for 192.0.2.1, received untagged on eth0.
+///
+/// For rules about the neighbour table, what became of 192.0.2.5.
 func sampleArpEvent(_ rule: arp_rule, detail: arp_detail = ARP_DETAIL_NONE) -> arp_event {
     var event = arp_event()
     event.head = sampleHead(rule: rule.rawValue, detail: detail.rawValue)
     event.sender_ip = UInt32(0xc000_0201).bigEndian
     event.target_ip = UInt32(0xc000_0209).bigEndian
-    event.neighbour_ip = UInt32(0xc000_0205).bigEndian
     event.length = 46
     event.hardware_type = 1
     event.protocol_type = 0x800
@@ -108,15 +140,31 @@ func sampleArpEvent(_ rule: arp_rule, detail: arp_detail = ARP_DETAIL_NONE) -> a
     event.has_ethernet = 1
     event.has_header = 1
     event.has_addresses = 1
-    event.old_state = 2
-    event.new_state = 4
     event.eth_destination = (0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
     event.eth_source = (2, 0x66, 0, 0, 0, 2)
     event.sender_mac = (2, 0x66, 0, 0, 0, 2)
     event.target_mac = (2, 0x66, 0, 0, 0, 9)
-    event.old_mac = (2, 0x66, 0, 0, 0, 5)
-    event.new_mac = (2, 0x66, 0, 0, 0, 6)
+    tellNeighbour(rule, &event)
     return event
+}
+
+/// What rules about the neighbour table, or about who claimed an address before, have besides.
+private func tellNeighbour(_ rule: arp_rule, _ event: inout arp_event) {
+    switch rule {
+    case ARP_RULE_BINDING_CHANGE, ARP_RULE_FLIP_FLOP, ARP_RULE_STATIC_OVERWRITE:
+        (event.has_neighbour, event.old_state, event.new_state) = (1, 2, 4)
+        event.neighbour_ip = UInt32(0xc000_0205).bigEndian
+        event.old_mac = (2, 0x66, 0, 0, 0, 5)
+        event.new_mac = (2, 0x66, 0, 0, 0, 6)
+    case ARP_RULE_RESOLUTION_FAILED, ARP_RULE_TABLE_OVERFLOW:
+        (event.has_ethernet, event.has_header, event.has_addresses, event.length) = (0, 0, 0, 0)
+        (event.has_neighbour, event.old_state, event.new_state) = (1, 0x20, 0x20)
+        event.neighbour_ip = UInt32(0xc000_0205).bigEndian
+    case ARP_RULE_DUPLICATE_CLAIM:
+        event.old_mac = (2, 0x66, 0, 0, 0, 5)
+        event.new_mac = event.sender_mac
+    default: break
+    }
 }
 
 /// A TCP packet over IPv4 that came from the owner of tap0.

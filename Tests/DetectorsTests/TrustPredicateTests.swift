@@ -9,19 +9,23 @@ import Testing
 @Suite struct TrustPredicateTests {
     /// The rules, as bits, that a configuration excuses from judging an interface.
     private struct Excuses {
-        private let globs: [UInt64]
+        private let words: [[UInt64]]
 
         init(_ text: String) throws {
             let source = ConfigurationSource(path: "1.conf", bytes: Array(text.utf8))
-            globs = KernelTrust(try Configuration(sources: [source], rules: allRules), rules: arp.rules).globs
+            words = KernelTrust(try Configuration(sources: [source], rules: allRules), rules: arp.rules).globs
         }
 
         func callAsFunction(_ name: String) -> UInt32 {
-            var padded = name.utf8.map { CChar(bitPattern: $0) }
-            padded += [CChar](repeating: 0, count: Int(NA_IFNAME_LEN) - padded.count)
-            return globs.withUnsafeBytes {
-                na_ignored_rules($0.baseAddress?.assumingMemoryBound(to: na_globs.self), padded)
+            var search = na_glob_search()
+            fill(&search.name, name.utf8)
+            for word in words {
+                word.withUnsafeBytes { bytes in
+                    var word = bytes.loadUnaligned(as: na_glob_word.self)
+                    na_try_word(&word, &search)
+                }
             }
+            return na_ignored_rules(&search)
         }
     }
 
@@ -31,7 +35,8 @@ import Testing
         let configuration = try Configuration(sources: [], rules: allRules)
         for detector in allDetectors {
             let globs = KernelTrust(configuration, rules: detector.rules).globs
-            #expect(globs.count * MemoryLayout<UInt64>.size == MemoryLayout<na_globs>.size)
+            #expect(globs.count == Int(NA_GLOB_WORDS))
+            for word in globs { #expect(word.count * MemoryLayout<UInt64>.size == MemoryLayout<na_glob_word>.size) }
         }
         #expect(Trust.maximumInterfaceGlobs == Int(NA_GLOB_WORDS * NA_GLOB_LANES))
     }

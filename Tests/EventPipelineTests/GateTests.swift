@@ -55,6 +55,24 @@ import Testing
         #expect(summaries.map(\.suppressed) == [1, 1])
     }
 
+    @Test func `the other rules of a packet share its fate, and none of their own limits`() {
+        let settings = GateSettings(
+            limits: [tinySize.name: limits(dedup: 0)], common: limits(dedup: 10, interval: 100, burst: 1), maxKeys: 2)
+        var gate = Gate(settings: settings)
+        let also = [tinySize.name]
+        // Passed, deduplicated, limited, and without room for its key.
+        #expect(gate.admit(anomaly(key: 1, also: also), now: 0)?.also == also)
+        for key: UInt64 in [1, 2, 3] { #expect(gate.admit(anomaly(key: key, also: also), now: 1) == nil) }
+        var expected = RuleAccount()
+        (expected.seen, expected.deduplicated, expected.limited, expected.overflow) = (4, 1, 1, 1)
+        #expect(gate.ledger == [conflict.name: expected, tinySize.name: expected])
+        // A summary tells of them and counts for none.
+        let summaries = gate.takeAll()
+        #expect(summaries.map(\.also) == [also, also])
+        #expect(gate.admit(anomaly(kind: .summary, suppressed: 7, also: also), now: 2)?.also == also)
+        #expect(gate.ledger[tinySize.name] == expected)
+    }
+
     @Test func `what an event carries was booked where it was suppressed`() {
         var gate = Gate(settings: GateSettings(common: limits(dedup: 10), maxKeys: 1))
         #expect(gate.admit(anomaly(key: 1, suppressed: 4), now: 0)?.suppressed == 4)

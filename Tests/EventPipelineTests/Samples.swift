@@ -26,9 +26,9 @@ let tinySize = Rule(
 
 func anomaly(
     _ rule: Rule = conflict, key: UInt64 = 1, at boottime: UInt64 = 0, kind: Anomaly.Kind = .event,
-    suppressed: UInt64 = 0
+    suppressed: UInt64 = 0, also: [RuleName] = []
 ) -> Anomaly {
-    Anomaly(
+    var anomaly = Anomaly(
         rule: rule, priority: rule.priority, kind: kind, message: "192.0.2.1 is claimed twice",
         key: AnomalyKey(
             rule: rule.name, networkNamespace: 4_026_531_840, interfaceIndex: 2, detail: 0, words: [key]),
@@ -36,6 +36,8 @@ func anomaly(
         suppressed: suppressed, probe: "tp_btf:netif_receive_skb", interfaceName: "eth0", direction: .receive,
         pid: 42, command: "arpspoof", controlGroup: "test.scope", stack: [0xffff_ffff_8123_4567], dropLocation: 0,
         fields: [Field(.arpOperation, "reply"), Field(.arpSenderIP, "192.0.2.1")])
+    anomaly.also = also
+    return anomaly
 }
 
 /// Limits in seconds; no rate limit unless a burst is given.

@@ -6,7 +6,9 @@ import Testing
     private static let silent = account(seen: 0)
 
     private static func account(enabled: Bool = true, seen: Int, _ parts: String = "") -> String {
-        let keys = ["written", "deduplicated", "limited", "overflow", "lost_ring", "lost_journal", "pending"]
+        let keys = [
+            "written", "deduplicated", "limited", "overflow", "lost_ring", "lost_journal", "pending", "trusted",
+        ]
         let given = parts.split(separator: " ").map { $0.split(separator: "=") }
         let values = keys.map { key in "\"\(key)\":\(given.first { $0[0] == key }?[1] ?? "0")" }
         return "{\"enabled\":\(enabled),\"seen\":\(seen),\(values.joined(separator: ","))}"
@@ -14,11 +16,11 @@ import Testing
 
     private static func detector(
         _ name: String, enabled: Bool = true, running: Bool = true, problem: String? = nil, undecodable: Int = 0,
-        probes: String = ""
+        forgotten: Int = 0, probes: String = ""
     ) -> String {
         let told = problem.map { "\"problem\":\"\($0)\"," } ?? ""
         return "{\"name\":\"\(name)\",\"enabled\":\(enabled),\"running\":\(running),\(told)\"keys\":0,\"missed\":0,"
-            + "\"undecodable\":\(undecodable),\"probes\":[\(probes)]}"
+            + "\"undecodable\":\(undecodable),\"forgotten\":\(forgotten),\"kernel_memory_bytes\":1540000,\"probes\":[\(probes)]}"
     }
 
     private static let attached = "{\"probe\":\"tp_btf:neigh_update\",\"attached\":true,\"rules\":[]}"
@@ -46,7 +48,7 @@ import Testing
             configuration: #"{"section":"Limits","key":"MaxKeys","value":"8192","origin":"default"}"#)
         #expect(
             Self.view(status, after: 59) == """
-                netanomalyd 0.1.0: watching for 59 s, 1 of 1 probes (libbpf), output journal
+                netanomalyd 0.1.0: watching for 59 s, 1 of 1 probes (libbpf), output journal, 1.5 MB of kernel memory
 
                 2 rules have seen nothing
 
@@ -62,7 +64,7 @@ import Testing
             state: "degraded", reloadProblem: "\"reload_problem\":\"f:1:2: error: x\",",
             rules: "\"a\":\(Self.silent),\"b\":\(Self.account(enabled: false, seen: 0))",
             detectors: [
-                Self.detector("arp", undecodable: 2, probes: "\(Self.attached),\(failed)"),
+                Self.detector("arp", undecodable: 2, forgotten: 40, probes: "\(Self.attached),\(failed)"),
                 Self.detector("tun-gso", running: false, problem: "no program"),
                 Self.detector("off", enabled: false, running: false, problem: "not shown"),
             ].joined(separator: ","),
@@ -70,11 +72,12 @@ import Testing
             configuration: #"{"section":"Limits","key":"MaxKeys","value":"64","origin":"/etc/n.conf:2"}"#)
         #expect(
             Self.view(status, after: 3 * 3600 + 240) == """
-                netanomalyd 0.1.0: degraded for 3 h 4 min, 1 of 2 probes (libbpf), output journal
+                netanomalyd 0.1.0: degraded for 3 h 4 min, 1 of 2 probes (libbpf), output journal, 4.6 MB of kernel memory
                   ! running with the old configuration: f:1:2: error: x
                   ! the output is away (Connection refused), 3 entries wait
                   ! changes is not watched: no hook
                   ! arp: 2 records could not be decoded, please report this
+                  ! arp: 40 memories were given up before their time, see MaxMemory= in netanomaly.conf(5)
                   ! tun-gso: no program
 
                 1 rules have seen nothing; off: b
@@ -94,7 +97,7 @@ import Testing
             detectors: Self.detector("arp", probes: Self.attached))
         #expect(
             Self.view(status, after: 86400 * 2 + 3600) == """
-                netanomalyd 0.1.0: watching for 2 d 1 h, 1 of 1 probes (libbpf), output journal
+                netanomalyd 0.1.0: watching for 2 d 1 h, 1 of 1 probes (libbpf), output journal, 1.5 MB of kernel memory
 
                 rule              seen  written  deduplicated  limited  overflow  lost  pending
                 arp-malformed  1000000       20        999000      900        50    27        3
@@ -105,6 +108,16 @@ import Testing
 
                 """)
         #expect(status.rules["arp-malformed"]?.lost == 77)
+    }
+
+    @Test func `what is trusted is told apart from what was seen`() throws {
+        let status = try Self.status(
+            rules: [
+                "\"a\":\(Self.account(seen: 0, "trusted=7"))", "\"b\":\(Self.account(seen: 1, "written=1"))",
+                "\"c\":\(Self.account(seen: 2, "written=2 trusted=1"))",
+            ].joined(separator: ","),
+            detectors: Self.detector("arp", probes: Self.attached))
+        #expect(Self.view(status, after: 1).contains("\n1 rules have seen nothing\nexcused by [Trust]: a 7, c 1\n\n"))
     }
 
     @Test func `colour changes nothing but the colour`() throws {

@@ -32,7 +32,7 @@ func decode(_ bytes: [UInt8], as detector: any Detector.Type) throws -> Anomaly 
 private func head(rule: UInt32, probe: UInt32, direction: na_direction, interface: String) -> na_event_head {
     var head = na_event_head()
     head.kind = NA_KIND_EVENT.rawValue
-    (head.key.rule, head.probe, head.direction) = (rule, probe, direction.rawValue)
+    (head.key.rule, head.probe, head.direction) = (UInt16(rule), probe, direction.rawValue)
     (head.key.netns, head.key.ifindex, head.key.netns_cookie) = (4_026_531_840, 3, 1)
     (head.boottime_ns, head.first_ns, head.last_ns) = (100 * second, 100 * second, 100 * second)
     (head.stack.0, head.stack.1, head.stack_depth) = (0xffff_ffff_8100_0010, 0xffff_ffff_8100_0020, 2)
@@ -49,7 +49,7 @@ func conflictEvent() -> arp_event {
     event.head = head(
         rule: ARP_RULE_ADDRESS_CONFLICT.rawValue, probe: ARP_PROBE_NETIF_RECEIVE_SKB.rawValue,
         direction: NA_DIRECTION_RX, interface: "eth0")
-    event.head.key.detail = ARP_DETAIL_CONFLICT_CLAIM.rawValue
+    event.head.key.detail = UInt16(ARP_DETAIL_CONFLICT_CLAIM.rawValue)
     (event.head.key.b, event.head.key.c) = (0x0266_0000_0001, 0xc000_0201)
     event.sender_ip = UInt32(0xc000_0201).bigEndian
     event.target_ip = UInt32(0xc000_0202).bigEndian

@@ -28,25 +28,33 @@ import Testing
 
     @Test func `every rule has its account under the contract's keys`() throws {
         let json = try report().json.text
-        let keys = ["seen", "written", "deduplicated", "limited", "overflow", "lost_ring", "lost_journal", "pending"]
+        let keys = [
+            "seen", "written", "deduplicated", "limited", "overflow", "lost_ring", "lost_journal", "pending", "trusted",
+        ]
         let account = keys.map { "\"\($0)\":0" }.joined(separator: ",")
-        for rule in allRules { #expect(json.contains("\"\(rule.name)\":{\"enabled\":true,\(account)}")) }
+        for rule in allRules {
+            #expect(json.contains("\"\(rule.name)\":{\"enabled\":\(rule.isEnabledByDefault),\(account)}"))
+        }
         let status = try Status(json: json)
         #expect(Set(status.rules.keys) == Set(allRules.map(\.name.text)))
         #expect(status.configuration.allSatisfy { $0.origin == "default" } && !status.configuration.isEmpty)
         #expect((status.startedBoottimeNs, status.nextSeq, status.backend) == (7, 1, "libbpf"))
         #expect(!status.namesFrames && status.reloadProblem == nil)
         #expect(Set(status.output.lost.keys) == Set(LossCause.allCases.map(\.rawValue)))
+        for detector in status.detectors {
+            #expect((detector.forgotten, detector.kernelMemoryBytes) == (0, 0), "it does not run")
+        }
     }
 
     @Test func `counts arrive unrounded`() throws {
         var account = RuleAccount()
-        (account.seen, account.written) = (.max, (1 << 53) + 1)
+        (account.seen, account.written, account.trusted) = (.max, (1 << 53) + 1, (1 << 53) + 3)
         let rule = RuleName("gso-tiny-size")
         let status = try Status(json: try report(accounts: [rule: account]).json.text)
         #expect(status.rules[rule.text]?.seen == .max)
         #expect(status.rules[rule.text]?.written == (1 << 53) + 1)
         #expect(status.rules[rule.text]?.pending == UInt64.max - (1 << 53) - 1)
+        #expect(status.rules[rule.text]?.trusted == (1 << 53) + 3)
     }
 
     @Test(arguments: [

@@ -177,6 +177,25 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.waiting == 0)
     }
 
+    @Test func `what becomes of a record is counted for every rule it names`() {
+        var queue = RecordQueue(transport: transport)
+        let (also, alone) = (RuleName("arp-scan"), RuleName("arp-malformed"))
+        queue.enqueue(record(0, also: [also]), now: 0)
+        transport.answer = .refused(EMSGSIZE)
+        queue.enqueue(record(1, also: [also]), now: 0)
+        transport.answer = .wouldBlock
+        queue.enqueue(record(2, also: [also]), now: 0)
+        queue.enqueue(record(3, rule: alone), now: 0)
+        queue.enqueue(record(4, also: [also], events: 0), now: 0)
+        queue.abandon(now: 1)
+        var expected = Delivery()
+        (expected.written, expected.lost) = (1, 2)
+        #expect(queue.deliveries[conflict] == expected && queue.deliveries[also] == expected)
+        #expect(queue.deliveries[alone]?.lost == 1)
+        // Records, not rules: each was lost once.
+        #expect(queue.losses == [.refused: 1, .unsentAtStop: 3])
+    }
+
     @Test func `a reader that has gone is not written to again`() {
         var queue = RecordQueue(transport: transport)
         transport.answer = .wouldBlock

@@ -55,10 +55,11 @@ let conflict = RuleName("arp-address-conflict")
 
 /// A record with a number to recognise it by.
 func record(
-    _ number: Int, rule: RuleName = conflict, events: UInt64 = 1, priority: Priority = .warning, padding: Int = 0
+    _ number: Int, rule: RuleName = conflict, also: [RuleName] = [], events: UInt64 = 1, priority: Priority = .warning,
+    padding: Int = 0
 ) -> Record {
     Record(
-        rule: rule, events: events, priority: priority,
+        rule: rule, also: also, events: events, priority: priority,
         fields: [
             Field(.message, "event " + String(repeating: "x", count: padding)), Field(.sequence, String(number)),
         ])

@@ -11,9 +11,12 @@ import Testing
     .enabled(if: KernelRequirements.firstProblem() == nil, "needs root and a kernel with type information"))
 struct LiveSessionTests {
     private func session(
-        _ detector: any Detector.Type, object: ProbeObject? = nil, probes: [Probe]? = nil, maxKeys: UInt32 = 64
+        _ detector: any Detector.Type, object: ProbeObject? = nil, probes: [Probe]? = nil, maxKeys: UInt32 = 64,
+        maxMemory: UInt32 = 64
     ) throws(BackendError) -> ProbeSession {
-        try ProbeSession([object ?? detector.object], probes: probes ?? detector.probes, maxKeys: maxKeys) { _ in }
+        try ProbeSession(
+            [object ?? detector.object], probes: probes ?? detector.probes, maxKeys: maxKeys, maxMemory: maxMemory
+        ) { _ in }
     }
 
     /// Settings under which nothing on a busy machine is counted.
@@ -29,7 +32,7 @@ struct LiveSessionTests {
     @Test(arguments: allDetectors) func everyProbeAttaches(_ detector: any Detector.Type) throws {
         let session = try session(detector)
         #expect(session.states.isEmpty)
-        session.attach()
+        session.attach(now: 1)
         #expect(session.states == detector.probes.map { _ in .attached })
         #expect(session.descriptor >= 0)
         session.detach()
@@ -40,15 +43,15 @@ struct LiveSessionTests {
     {
         let foreign = ProbeObject(name: "foreign", size: 8, words: [0])
         let images = [foreign] + detector.fasterObjects + [detector.object]
-        let session = try ProbeSession(images, probes: detector.probes, maxKeys: 64) { _ in }
-        session.attach()
+        let session = try ProbeSession(images, probes: detector.probes, maxKeys: 64, maxMemory: 64) { _ in }
+        session.attach(now: 1)
         #expect(session.states == detector.probes.map { _ in .attached })
     }
 
     @Test(arguments: allDetectors) func aFreshSessionHasCountedNothing(_ detector: any Detector.Type) throws {
         let session = try session(detector)
-        session.attach()
-        try session.apply(switchedOff(detector))
+        session.attach(now: 1)
+        try session.apply(switchedOff(detector), trust: noTrust)
         for rule in detector.rules.indices { #expect(try session.totals(rule: rule) == KernelTotals()) }
         for isFinal in [false, true] {
             let result = try session.sweep(now: 1_000_000_000, isFinal: isFinal)
@@ -62,21 +65,53 @@ struct LiveSessionTests {
         let session = try session(detector)
         let rule = try #require(switchedOff(detector).first)
         #expect(throws: BackendError.failed(what: "Cannot write a BPF map", code: E2BIG)) {
-            try session.apply([KernelRuleSettings](repeating: rule, count: 33))
+            try session.apply([KernelRuleSettings](repeating: rule, count: 33), trust: noTrust)
         }
     }
 
     @Test(arguments: allDetectors, [UInt32(16), 1_048_576])
     func theKeyTableTakesEverySizeThatCanBeConfigured(_ detector: any Detector.Type, _ maxKeys: UInt32) throws {
         let session = try session(detector, maxKeys: maxKeys)
-        session.attach()
+        session.attach(now: 1)
         #expect(session.states == detector.probes.map { _ in .attached })
+    }
+
+    @Test(arguments: allDetectors, [UInt32(1), 1024, 1_048_576])
+    func theMemoryTakesEverySizeThatCanBeConfigured(_ detector: any Detector.Type, _ maxMemory: UInt32) throws {
+        let session = try session(detector, maxMemory: maxMemory)
+        session.attach(now: 1)
+        try session.apply(switchedOff(detector), trust: noTrust)
+        #expect(session.states == detector.probes.map { _ in .attached })
+        #expect(session.forgotten() == 0)
+    }
+
+    /// Every detector gets all of it, and uses what its rules ask for.
+    @Test(arguments: allDetectors) func everyDetectorTakesWhateverIsTrusted(_ detector: any Detector.Type) throws {
+        let prefix = TrustTables.Prefix(bytes: [2, 0, 0, 0, 0, 1], length: 32, flags: 1, ignoredRules: 1)
+        let trust = TrustTables(
+            globs: noTrust.globs, macs: [prefix], addresses: [prefix], bindings: [.init(address: 1, mac: 0)])
+        let session = try session(detector)
+        session.attach(now: 1)
+        for tables in [trust, noTrust, trust] { try session.apply(switchedOff(detector), trust: tables) }
+    }
+
+    /// The promise for a host with all rules and the default limits.
+    @Test func theDefaultLimitsTakeLessThanEightMegabytesOfKernelMemory() throws {
+        let bytes = try allDetectors.map { try session($0, maxKeys: 8192, maxMemory: 16384).kernelMemoryBytes() }
+        #expect(bytes.allSatisfy { $0 > 300_000 }, "\(bytes): the key table alone is larger")
+        #expect(bytes.reduce(0, +) < 8_000_000, "\(bytes)")
+    }
+
+    @Test func moreMemoryIsCounted() throws {
+        let small = try session(allDetectors[0], maxMemory: 1024).kernelMemoryBytes()
+        let large = try session(allDetectors[0], maxMemory: 1024 + 65536).kernelMemoryBytes()
+        #expect((65536 * 32..<65536 * 33).contains(large - small))
     }
 
     @Test(arguments: allDetectors) func aProgramThatIsNotThereFailsAlone(_ detector: any Detector.Type) throws {
         let invented = Probe(program: "on_nothing", hook: "nothing", lossWithout: "nothing", rules: [])
         let session = try session(detector, probes: detector.probes + [invented])
-        session.attach()
+        session.attach(now: 1)
         let reason = "cannot attach to tracepoint nothing: No such file or directory"
         #expect(session.states == detector.probes.map { _ in .attached } + [.failed(reason)])
     }
@@ -91,7 +126,7 @@ struct LiveSessionTests {
     @Test(arguments: allDetectors) func aHookThatThisKernelLacksFailsAlone(_ detector: any Detector.Type) throws {
         let lost = try #require(detector.probes.last)
         let session = try session(detector, object: object(of: detector, without: [lost.hook]))
-        session.attach()
+        session.attach(now: 1)
         let reason = "this kernel has no tracepoint \(lost.hook) with type information"
         #expect(session.states == detector.probes.dropLast().map { _ in .attached } + [.failed(reason)])
     }

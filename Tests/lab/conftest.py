@@ -17,6 +17,7 @@ import gso
 import journald
 import programs
 from evidence import Evidence
+from hosts import Host
 from laboratory import Laboratory
 from namespaces import Namespace, bury, ping, remove_leftovers, veth
 from peers import Peers
@@ -151,6 +152,26 @@ def make_namespace():
 def namespace(make_namespace):
     """One namespace."""
     return make_namespace()
+
+
+@pytest.fixture
+def make_host(make_namespace):
+    """Makes hosts on a tap, each in a namespace of its own or in the one named; they end with the test."""
+    made = []
+
+    def make(namespace=None, **options):
+        made.append(Host(namespace or make_namespace(), **options))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.close()
+
+
+@pytest.fixture
+def host(make_host):
+    """A host with 10.66.0.2/24 on the tap t0."""
+    return make_host()
 
 
 class Wire:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from daemon import Daemon, assert_conserved, assert_gapless
+from daemon import SETTLED, Daemon, assert_conserved, assert_gapless
 from frames import REPLY, arp_frame
 from laboratory import anomalies
 from tap import IFF_MULTI_QUEUE, IFF_TAP, Tap
@@ -129,6 +129,61 @@ def test_more_keys_than_the_table_and_the_limit_take(start, queues):
     wait_counted(daemon, queues[0].namespace, frames - grown["overflow"])
     assert_conserved(daemon.drained())
     assert_gapless(daemon.records.all())
+
+
+BOTH = ("arp-bad-sender-ip", "arp-sender-mismatch")
+
+
+def two_rules(count, keys):
+    """Frames that break both rules, of so many keys."""
+    for number in range(count):
+        mac = "02:98:00:00:" + struct.pack("!H", number % keys).hex(":")
+        yield arp_frame(mac, "224.0.0.1", OWN_IP, source=FOREIGN_MAC)
+
+
+@pytest.mark.parametrize("configuration, keys", [
+    (limits(dedup="0"), 1), (limits(dedup="60s"), 1), (limits(dedup="60s", burst=20), 300),
+    (limits(dedup="60s", keys=16), 300),
+], ids=["written", "deduplicated", "limited", "overflow"])
+def test_a_second_rule_shares_the_fate_of_the_first(start, queues, configuration, keys):
+    daemon, frames = start(configuration), 600
+    before = {rule: daemon.account(rule) for rule in BOTH}
+    for frame in two_rules(frames, keys):
+        queues[0].write(b"", frame)
+    status = daemon.drained()
+    grown = [{name: status["rules"][rule][name] - before[rule][name] for name in SETTLED} for rule in BOTH]
+    assert grown[0] == grown[1] and sum(grown[0].values()) == frames
+    assert_conserved(status)
+    entries = anomalies(daemon.records, queues[0].namespace)
+    assert {(entry["NETANOMALY_RULE"], entry["NETANOMALY_ALSO"]) for entry in entries} == {BOTH}
+
+
+def test_what_is_trusted_is_in_no_other_count(start, queues):
+    """Of two rules that each frame breaks, one does not judge the sender."""
+    daemon, frames = start(limits() + f"[Rule {BOTH[1]}]\nIgnoreMACs=02:98:*\n"), 500
+    before = {rule: daemon.account(rule) for rule in BOTH}
+    for frame in two_rules(frames, 1):
+        queues[0].write(b"", frame)
+    wait_counted(daemon, queues[0].namespace, frames)
+    status = daemon.drained()
+    grown = [status["rules"][rule][name] - before[rule][name] for rule in BOTH for name in ("seen", "trusted")]
+    assert grown == [frames, 0, 0, frames]
+    assert not [entry for entry in anomalies(daemon.records, queues[0].namespace) if "NETANOMALY_ALSO" in entry]
+    assert_conserved(status)
+
+
+def test_a_memory_that_is_too_small_is_told(start, queues):
+    """Thousands of addresses claimed at once, and room for a thousand memories: what was pushed out is counted."""
+    daemon = start(limits() + "MaxMemory=1024\n")
+    arp = next(detector for detector in daemon.status()["detectors"] if detector["name"] == "arp")
+    assert arp["forgotten"] == 0 and arp["kernel_memory_bytes"] > 1024 * 32
+    for number in range(4000):
+        mac = "02:97:00:00:" + struct.pack("!H", number).hex(":")
+        queues[0].write(b"", arp_frame(mac, f"10.66.{number >> 8}.{number & 255}", OWN_IP))
+    arp = next(detector for detector in daemon.status()["detectors"] if detector["name"] == "arp")
+    assert arp["forgotten"] > 4000
+    assert f"arp: {arp['forgotten']} memories were given up" in daemon.ctl("status").stdout
+    assert_conserved(daemon.drained())
 
 
 def test_every_frame_is_an_entry_without_deduplication(start, queues):

@@ -6,44 +6,16 @@ reported as well. A cable between two namespaces is used where the sender is par
 
 import os
 import pathlib
-import socket
 import time
 
 import pytest
 
 from frames import BROADCAST, ETH_ARP, REPLY, REQUEST, ZERO_MAC, arp, arp_frame, ethernet
+from hosts import FOREIGN_MAC, OTHER_IP, OTHER_MAC, OWN_IP, PEER_IP, PEER_MAC, announcement, answer, question
 from laboratory import assert_fields
-from tap import Tap
 
-OWN_MAC, OWN_IP = "02:66:00:00:00:02", "10.66.0.2"
-PEER_MAC, PEER_IP = "02:66:00:00:00:01", "10.66.0.1"
-FOREIGN_MAC = "02:66:00:00:00:99"
 MULTICAST_MAC = "01:00:5e:00:00:05"
 CRITICAL, ERROR, WARNING, NOTICE, INFO = "2", "3", "4", "5", "6"
-
-
-class Host:
-    """A host on a tap: what is written to the tap is what it receives."""
-
-    def __init__(self, namespace):
-        self.namespace = namespace
-        self.tap = Tap(namespace, "t0", vnet=False, address=OWN_MAC)
-
-    def receive(self, *frames):
-        for frame in frames:
-            self.tap.write(b"", frame)
-
-    def close(self):
-        self.tap.close()
-
-
-@pytest.fixture
-def host(namespace):
-    """A host with 10.66.0.2/24 on t0."""
-    host = Host(namespace)
-    namespace.ip(f"addr add {OWN_IP}/24 brd + dev t0")
-    yield host
-    host.close()
 
 
 def received(entry, **fields):
@@ -78,8 +50,11 @@ def test_sender_mismatch_is_seen_at_the_sender_and_at_the_receiver(lab, wire):
         "RULE": "arp-sender-mismatch", "PRIORITY": WARNING, "ARP_OP": "request", "ARP_SENDER_MAC": FOREIGN_MAC,
         "ARP_SENDER_IP": wire.left_ip, "ARP_TARGET_IP": wire.right_ip, "ETH_SRC": wire.left_mac, "ETH_DST": BROADCAST,
     }
-    sent = lab.only(wire.left)
+    sent = lab.only(wire.left, RULE="arp-sender-mismatch")
     assert_fields(sent, IFNAME="l0", DIRECTION="tx", CONTEXT="process", PID=os.getpid(), **common)
+    # The answer goes to the MAC that the request told.
+    answered = lab.only(wire.left, DIRECTION="rx")
+    assert_fields(answered, RULE="arp-odd-delivery", DETAIL="to-another", ETH_DST=FOREIGN_MAC)
     assert_fields(lab.only(wire.right), IFNAME="r0", DIRECTION="rx", **common)
 
 
@@ -125,38 +100,12 @@ def test_address_conflict_with_a_secondary_address(lab, host):
     received(lab.only(host.namespace), RULE="arp-address-conflict", ARP_SENDER_IP="10.66.0.3")
 
 
-def test_address_conflict_with_the_bridge_is_reported_once_on_the_port(lab, namespace):
-    host = Host(namespace)
-    try:
-        namespace.ip("link add br0 type bridge mcast_snooping 0", "link set t0 master br0", "link set br0 up",
-                     f"addr add {OWN_IP}/24 brd + dev br0")
-        time.sleep(0.05)
-        host.receive(arp_frame(FOREIGN_MAC, OWN_IP, PEER_IP))
-        received(lab.only(namespace), RULE="arp-address-conflict", PRIORITY=CRITICAL, ARP_SENDER_IP=OWN_IP)
-    finally:
-        host.close()
-
-
 def test_address_conflict_with_a_macvlan(lab, host):
     host.namespace.ip("link add link t0 name mv0 address 02:66:00:00:00:03 type macvlan mode bridge", "link set mv0 up",
                       "addr add 10.66.0.3/24 brd + dev mv0")
     host.receive(arp_frame(FOREIGN_MAC, "10.66.0.3", PEER_IP))
     entry = lab.only(host.namespace)
     assert_fields(entry, RULE="arp-address-conflict", PRIORITY=CRITICAL, ARP_SENDER_IP="10.66.0.3", DIRECTION="rx")
-
-
-def test_address_conflict_two_devices_up(lab, namespace):
-    """The address is on a macvlan, the macvlan on a bridge, and the frame comes in on a port."""
-    host = Host(namespace)
-    try:
-        namespace.ip("link add br0 type bridge mcast_snooping 0", "link set t0 master br0", "link set br0 up",
-                     "link add link br0 name mv0 type macvlan mode bridge", "link set mv0 up",
-                     f"addr add {OWN_IP}/24 brd + dev mv0")
-        time.sleep(0.05)
-        host.receive(arp_frame(FOREIGN_MAC, OWN_IP, PEER_IP))
-        received(lab.only(namespace), RULE="arp-address-conflict", PRIORITY=CRITICAL, ARP_SENDER_IP=OWN_IP)
-    finally:
-        host.close()
 
 
 def test_the_last_of_many_addresses_is_ours_too(lab, wire):
@@ -167,53 +116,6 @@ def test_the_last_of_many_addresses_is_ours_too(lab, wire):
     wire.right.send("r0", arp_frame(wire.right_mac, "10.77.39.1", "10.77.39.1"))
     conflict = lab.only(wire.left)
     assert_fields(conflict, RULE="arp-address-conflict", ARP_SENDER_IP="10.77.39.1")
-
-
-def test_binding_change_by_an_announcement(lab, wire):
-    wire.ping()
-    wire.left.send("l0", arp_frame(FOREIGN_MAC, wire.left_ip, wire.left_ip))
-    entry = lab.only(wire.right)
-    assert_fields(entry, RULE="arp-binding-change", PRIORITY=WARNING, IFNAME="r0", OLD_MAC=wire.left_mac,
-                  NEW_MAC=FOREIGN_MAC)
-    assert entry["NETANOMALY_NUD_OLD"] in ("REACHABLE", "STALE", "DELAY"), entry["NETANOMALY_NUD_OLD"]
-    assert wire.left_ip in entry["MESSAGE"]
-    assert FOREIGN_MAC in wire.right.neighbour(wire.left_ip, "r0")
-    lab.silent(wire.left)
-
-
-def test_binding_change_rejected_within_locktime(lab, wire):
-    """The kernel keeps the old binding for a second, but somebody tried."""
-    wire.right.sysctl("net/ipv4/neigh/r0/locktime", 3000)
-    wire.ping()
-    wire.left.send("l0", arp_frame(FOREIGN_MAC, wire.left_ip, wire.right_ip, op=REPLY, tha=wire.right_mac,
-                                   destination=wire.right_mac))
-    entry = lab.only(wire.right)
-    assert_fields(entry, RULE="arp-binding-change", OLD_MAC=wire.left_mac, NEW_MAC=FOREIGN_MAC)
-    assert wire.left_mac in wire.right.neighbour(wire.left_ip, "r0"), "the kernel took it: this test tested nothing"
-
-
-def test_a_permanent_binding_is_not_said_to_change(lab, wire):
-    """The kernel refuses (neigh_update() returns EPERM): an attempt may be reported, a change may not."""
-    wire.right.ip(f"neigh replace {wire.left_ip} lladdr {wire.left_mac} dev r0 nud permanent")
-    wire.left.send("l0", arp_frame(FOREIGN_MAC, wire.left_ip, wire.left_ip))
-    assert wire.left_mac in wire.right.neighbour(wire.left_ip, "r0")
-    assert not [entry["MESSAGE"] for entry in lab.entries(wire.right) if " changed " in entry["MESSAGE"]]
-
-
-def test_binding_change_by_the_administrator_is_silent(lab, wire):
-    wire.ping()
-    wire.right.ip(f"neigh replace {wire.left_ip} lladdr {FOREIGN_MAC} dev r0 nud reachable")
-    lab.silent(wire.left, wire.right)
-
-
-def test_resolution_failed(lab, wire):
-    wire.left.sysctl("net/ipv4/neigh/l0/retrans_time_ms", 50)
-    with wire.left.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(b"anybody there?", (wire.nobody_ip, 9))
-    lab.daemon.records.wait(RULE="arp-resolution-failed", NETNS=wire.left.inode)
-    entry = lab.only(wire.left)
-    assert_fields(entry, PRIORITY=INFO, IFNAME="l0", ARP_TARGET_IP=wire.nobody_ip)
-    lab.silent(wire.right)
 
 
 @pytest.mark.parametrize("vlan", [None, 7])
@@ -228,24 +130,110 @@ def test_local_spoof_names_the_process(lab, wire, vlan):
     lab.silent(wire.right)
 
 
-ORDER = {
-    "malformed before bad MAC": (arp_frame(BROADCAST, "224.0.0.1", OWN_IP, op=0, source=PEER_MAC), "arp-malformed"),
-    "bad MAC before bad IP": (arp_frame(BROADCAST, "224.0.0.1", OWN_IP, source=PEER_MAC), "arp-bad-sender-mac"),
-    "bad IP before mismatch": (arp_frame(FOREIGN_MAC, "224.0.0.1", OWN_IP, source=PEER_MAC), "arp-bad-sender-ip"),
-    "conflict before mismatch": (arp_frame(FOREIGN_MAC, OWN_IP, OWN_IP, source=PEER_MAC), "arp-address-conflict"),
+def test_a_takeover_of_an_address_that_moves(lab, host):
+    """As VRRP routers hand an address back: the new holder announces it before the old one has given it up."""
+    host.namespace.ip(f"addr add {OTHER_IP}/32 dev t0")
+    host.receive(announcement(FOREIGN_MAC, OTHER_IP))
+    received(lab.only(host.namespace), RULE="arp-address-conflict", DETAIL="takeover", PRIORITY=NOTICE)
+    # Who asks for a neighbour in its name, or still holds it after two seconds, is in conflict.
+    host.receive(question(FOREIGN_MAC, OTHER_IP, PEER_IP))
+    received(lab.only(host.namespace, DETAIL="claim"), PRIORITY=CRITICAL, ARP_TARGET_IP=PEER_IP)
+    time.sleep(2.1)
+    host.receive(announcement(OTHER_MAC, OTHER_IP), announcement(FOREIGN_MAC, OTHER_IP))
+    last = lab.entries(host.namespace)[-2:]
+    assert [(entry["NETANOMALY_DETAIL"], entry["NETANOMALY_ARP_SENDER_MAC"]) for entry in last] == [
+        ("takeover", OTHER_MAC), ("claim", FOREIGN_MAC)]
+
+
+@pytest.mark.parametrize("target, detail", [
+    ("0.0.0.0", "zero"), ("127.0.0.1", "loopback"), ("224.0.0.1", "multicast"), ("255.255.255.255", "broadcast"),
+])
+def test_bad_target(lab, host, target, detail):
+    host.receive(question(PEER_MAC, PEER_IP, target))
+    received(lab.only(host.namespace), RULE="arp-bad-target", DETAIL=detail, PRIORITY=INFO, ARP_TARGET_IP=target)
+
+
+@pytest.mark.causes("arp-target-mismatch", by="a reply sent to one station and meant for another")
+def test_target_mismatch(lab, host):
+    host.receive(answer(PEER_MAC, PEER_IP, OTHER_MAC, OTHER_IP, destination=FOREIGN_MAC))
+    received(lab.only(host.namespace), RULE="arp-target-mismatch", PRIORITY=INFO, ETH_DST=FOREIGN_MAC,
+             ARP_TARGET_MAC=OTHER_MAC)
+
+
+@pytest.mark.causes("arp-odd-delivery", by="a reply for one station, sent to all")
+def test_a_reply_sent_to_all(lab, host):
+    host.receive(answer(PEER_MAC, PEER_IP, OTHER_MAC, OTHER_IP, destination=BROADCAST))
+    received(lab.only(host.namespace), RULE="arp-odd-delivery", DETAIL="to-all", PRIORITY=INFO)
+
+
+def test_a_stranger_asks(lab, host):
+    host.receive(question(PEER_MAC, "192.0.2.1", OTHER_IP), question(PEER_MAC, "192.0.2.1", OWN_IP))
+    received(lab.only(host.namespace, ARP_TARGET_IP=OTHER_IP), RULE="arp-bogon-sender", PRIORITY=INFO)
+    received(lab.only(host.namespace, ARP_TARGET_IP=OWN_IP), RULE="arp-bogon-sender", DETAIL="asks-us", PRIORITY=NOTICE)
+
+
+NEAREST = {
+    "a target that is merely reserved": question(PEER_MAC, PEER_IP, "240.0.0.1"),
+    "a link-local sender": question(PEER_MAC, "169.254.7.7", OWN_IP),
+    "a link-local host's answer, sent to all": answer(
+        PEER_MAC, "169.254.7.7", OTHER_MAC, "169.254.7.8", destination=BROADCAST),
+    "an announcement as a reply": answer(PEER_MAC, PEER_IP, PEER_MAC, PEER_IP, destination=BROADCAST),
+    "an answer to a virtual router": answer(PEER_MAC, PEER_IP, "00:00:5e:00:01:07", OTHER_IP, destination=OTHER_MAC),
+    "an answer between two others": answer(PEER_MAC, PEER_IP, OTHER_MAC, OTHER_IP),
 }
 
 
-@pytest.mark.parametrize("case", ORDER)
-def test_a_frame_counts_for_its_first_rule_only(lab, host, case):
-    frame, rule = ORDER[case]
+@pytest.mark.resembles("arp-bad-target", "arp-bogon-sender", "arp-odd-delivery", "arp-target-mismatch",
+                       "arp-unsolicited-reply", by="their nearest harmless frames")
+@pytest.mark.parametrize("case", NEAREST)
+def test_the_nearest_harmless_frame_is_silent(lab, host, case):
+    host.receive(NEAREST[case])
+    lab.silent(host.namespace)
+
+
+@pytest.mark.resembles("arp-bogon-sender", by="a device that has single addresses only")
+def test_without_a_subnet_nobody_is_a_stranger(lab, make_host):
+    host = make_host(address=f"{OWN_IP}/32")
+    host.receive(question(PEER_MAC, "192.0.2.1", OWN_IP))
+    lab.silent(host.namespace)
+
+
+ALSO = {
+    "malformed is judged no further": (
+        arp_frame(BROADCAST, "224.0.0.1", OWN_IP, op=0, source=PEER_MAC), "arp-malformed", None),
+    "a forged frame": (
+        arp_frame(BROADCAST, "224.0.0.1", "127.0.0.1", source=PEER_MAC), "arp-bad-sender-mac",
+        "arp-bad-sender-ip arp-sender-mismatch arp-bad-target"),
+    "an impossible sender": (
+        question(FOREIGN_MAC, "224.0.0.1", OWN_IP, source=PEER_MAC), "arp-bad-sender-ip", "arp-sender-mismatch"),
+    "a conflict": (
+        announcement(FOREIGN_MAC, OWN_IP, source=PEER_MAC), "arp-address-conflict", "arp-sender-mismatch"),
+    "a mild conflict gives way": (
+        question(FOREIGN_MAC, "0.0.0.0", OWN_IP, source=PEER_MAC), "arp-sender-mismatch", "arp-address-conflict"),
+    "one rule alone": (question(FOREIGN_MAC, PEER_IP, OWN_IP, source=PEER_MAC), "arp-sender-mismatch", None),
+}
+
+
+@pytest.mark.parametrize("case", ALSO)
+def test_one_frame_has_one_entry_that_names_the_other_rules(lab, host, case):
+    frame, rule, also = ALSO[case]
     host.receive(frame)
-    received(lab.only(host.namespace), RULE=rule)
+    entry = lab.only(host.namespace)
+    received(entry, RULE=rule)
+    assert entry.get("NETANOMALY_ALSO") == also
 
 
-def test_spoof_counts_before_mismatch_at_the_sender(lab, wire):
+def test_what_else_a_frame_breaks_makes_it_another_kind(lab, host):
+    """The second is no mere repetition of the first, though rule and addresses are the same."""
+    host.receive(*[announcement(FOREIGN_MAC, OWN_IP)] * 2, announcement(FOREIGN_MAC, OWN_IP, source=PEER_MAC))
+    entries = lab.entries(host.namespace)
+    assert [entry.get("NETANOMALY_ALSO") for entry in entries] == [None, "arp-sender-mismatch"]
+    assert {entry["NETANOMALY_RULE"] for entry in entries} == {"arp-address-conflict"}
+
+
+def test_spoof_and_mismatch_are_one_entry_at_the_sender(lab, wire):
     wire.left.send("l0", arp_frame(FOREIGN_MAC, wire.nobody_ip, wire.right_ip, source=wire.left_mac))
-    assert_fields(lab.only(wire.left), RULE="arp-local-spoof")
+    assert_fields(lab.only(wire.left), RULE="arp-local-spoof", ALSO="arp-sender-mismatch")
     assert_fields(lab.only(wire.right), RULE="arp-sender-mismatch", DIRECTION="rx")
 
 

@@ -163,8 +163,8 @@ ARP_INLINE int arp_sender_mismatch(const struct arp_facts *f)
 ARP_INLINE int arp_target_mismatch(const struct arp_facts *f)
 {
 	return f->has_ethernet && f->operation == ARP_OP_REPLY && !(f->eth_destination & ARP_MAC_GROUP_BIT) &&
-	       f->target_mac != 0 && f->eth_destination != f->target_mac &&
-	       !arp_is_virtual_router_mac(f->target_mac) && !arp_is_nlb_pair(f->eth_destination, f->target_mac);
+	       f->target_mac != 0 && f->eth_destination != f->target_mac && !arp_is_virtual_router_mac(f->target_mac) &&
+	       !arp_is_nlb_pair(f->eth_destination, f->target_mac);
 }
 
 /*

@@ -39,7 +39,8 @@ struct na_key_state {
 	__u64 emitted_ns; /* of the last emitted event or summary; 0: none yet */
 	__u64 suppressed; /* since then */
 	__u32 probe;
-	__u32 direction;
+	__u16 direction;
+	__u16 is_gateway; /* as the last entry said */
 	char ifname[NA_IFNAME_LEN];
 };
 
@@ -264,6 +265,7 @@ static __always_inline void na_fill(void *ctx, struct na_event_head *head, const
 	head->probe = origin->probe;
 	head->direction = origin->direction;
 	na_read_device(head, origin->dev, origin->address);
+	state->is_gateway = head->is_gateway;
 	head->pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(head->comm, sizeof(head->comm));
 	na_read_cgroup(head->cgroup);

@@ -28,6 +28,7 @@ static __always_inline bool na_write_summary(const struct na_key *key, struct na
 	head->last_ns = state->last_ns;
 	head->probe = state->probe;
 	head->direction = state->direction;
+	head->is_gateway = state->is_gateway;
 	__builtin_memcpy(head->ifname, state->ifname, sizeof(head->ifname));
 	state->emitted_ns = now;
 	head->suppressed = __sync_lock_test_and_set(&state->suppressed, 0);
