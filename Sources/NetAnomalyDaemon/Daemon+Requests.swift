@@ -67,7 +67,7 @@ extension Daemon {
         let stopped = boottimeNanoseconds()
         if wasRunning { stopRunner(runner, patience: 0) }
         guard isWanted else { return nil }
-        startRunner(runner)
+        startRunners([runner])
         reportDegraded(runner)
         let milliseconds = (boottimeNanoseconds() - stopped) / 1_000_000
         return wasRunning ? "\(runner.detector.name) was not watched for \(milliseconds) ms" : nil

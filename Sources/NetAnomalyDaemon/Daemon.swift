@@ -49,7 +49,7 @@ final class Daemon {
     /// - Returns: nil, or why not a single one could be started.
     func start() -> BackendError? {
         let wanted = runners.filter { configuration.enabledDetectors.contains($0.detector.name) }
-        wanted.forEach(startRunner)
+        startRunners(wanted)
         if !wanted.isEmpty, !wanted.contains(where: \.isRunning) { return wanted.first?.problem }
         let probes = runners.flatMap(\.probes)
         let wantedProbes = wanted.reduce(0) { $0 + $1.detector.probes.count }
@@ -152,9 +152,9 @@ final class Daemon {
 
     // MARK: Detectors
 
-    func startRunner(_ runner: DetectorRunner) {
-        runner.start(configuration)
-        if let descriptor = runner.descriptor { loop.watch(descriptor) }
+    func startRunners(_ runners: [DetectorRunner]) {
+        DetectorRunner.start(runners, configuration)
+        runners.compactMap(\.descriptor).forEach { loop.watch($0) }
     }
 
     /// - Parameter patience: how long a slow output is waited for, so that the last summaries fit into its queue.

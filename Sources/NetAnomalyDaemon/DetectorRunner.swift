@@ -49,12 +49,23 @@ public final class DetectorRunner {
     var missed: UInt64 { missedBefore + (session?.missed() ?? 0) }
 
     /// Loads and attaches; rules come into force when every probe is on its hook, so nothing is half counted.
-    public func start(_ configuration: Configuration) {
+    public func start(_ configuration: Configuration) { Self.start([self], configuration) }
+
+    /// The same for several detectors, whose programs are loaded at the same time.
+    public static func start(_ runners: [DetectorRunner], _ configuration: Configuration) {
+        let sessions = ProbeSession.load(runners.map { $0.request(configuration.limits) })
+        for (runner, session) in zip(runners, sessions) { runner.begin(session, configuration) }
+    }
+
+    private func request(_ limits: Limits) -> SessionRequest {
+        SessionRequest(
+            images: detector.fasterObjects + [detector.object], probes: detector.probes, maxKeys: limits.maxKeys,
+            maxMemory: limits.maxMemory, onRecord: { [unowned self] bytes in receive(bytes) })
+    }
+
+    private func begin(_ loaded: Result<ProbeSession, BackendError>, _ configuration: Configuration) {
         do {
-            let session = try ProbeSession(
-                detector.fasterObjects + [detector.object], probes: detector.probes,
-                maxKeys: configuration.limits.maxKeys, maxMemory: configuration.limits.maxMemory,
-                onRecord: { [unowned self] bytes in receive(bytes) })
+            let session = try loaded.get()
             try session.learn(detector.moduleMembers)
             session.attach(now: boottimeNanoseconds())
             try apply(configuration, to: session)

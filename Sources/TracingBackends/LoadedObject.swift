@@ -197,25 +197,11 @@ struct LoadFailure: Error {
     }
 }
 
-/// What libbpf says, kept instead of printed: the last lines of the current load.
+/// What libbpf said during this thread's current load.
 enum LibbpfLog {
-    /// Enough for libbpf's own words after the kernel's verifier log, which comes as one message.
-    private static let linesMax = 32
-    /// libbpf calls back on the thread that calls it, which is the loop's, and only while a load runs.
-    nonisolated(unsafe) private static var recent: [String] = []
-
-    static var lines: [String] { recent }
-
-    static func start() {
-        recent.removeAll()
-        na_libbpf_set_line_handler { level, text in
-            guard level <= LIBBPF_INFO.rawValue, let text else { return }
-            LibbpfLog.keep(String(cString: text))
-        }
+    static var lines: [String] {
+        (0..<na_libbpf_log_count()).map { na_libbpf_log_line($0).map { String(cString: $0) } ?? "" }
     }
 
-    private static func keep(_ text: String) {
-        if recent.count == linesMax { recent.removeFirst() }
-        recent.append(text.split(separator: "\n").last.map(String.init) ?? "")
-    }
+    static func start() { na_libbpf_start_log() }
 }

@@ -90,23 +90,16 @@ public final class ProbeSession {
 
     /// Loads the object with every program this kernel takes; attaches nothing yet.
     ///
-    /// - Parameters:
-    ///   - images: the same programs for newer and older kernels, the best first: the first that loads is used.
-    ///   - maxKeys: size of the key table.
-    ///   - maxMemory: entries of the memory for rules about repetition, rounded up to whole sets.
     /// - Throws: `unusable` when no probe's program can be loaded, `refused` when bpf() itself is.
-    public init(
-        _ images: [ProbeObject], probes: [Probe], maxKeys: UInt32, maxMemory: UInt32,
-        onRecord: @escaping (UnsafeRawBufferPointer) -> Void
-    ) throws(BackendError) {
+    public init(_ request: SessionRequest) throws(BackendError) {
         var refused: [String: String] = [:]
         let ways = UInt32(NA_MEMORY_WAYS)
-        memorySets = (maxMemory + ways - 1) / ways
-        let entries = ["keys": maxKeys, "memory": memorySets]
-        object = try Self.load(images, probes: probes, entries: entries, refused: &refused)
+        memorySets = (request.maxMemory + ways - 1) / ways
+        let entries = ["keys": request.maxKeys, "memory": memorySets]
+        object = try Self.load(request.images, probes: request.probes, entries: entries, refused: &refused)
         self.refused = refused
-        self.probes = probes
-        self.onRecord = onRecord
+        probes = request.probes
+        onRecord = request.onRecord
         settingsMap = object.mapDescriptor("settings")
         totalsMap = object.mapDescriptor("totals")
         forgottenMap = object.mapDescriptor("forgotten")

@@ -15,8 +15,10 @@ struct LiveSessionTests {
         maxMemory: UInt32 = 64
     ) throws(BackendError) -> ProbeSession {
         try ProbeSession(
-            [object ?? detector.object], probes: probes ?? detector.probes, maxKeys: maxKeys, maxMemory: maxMemory
-        ) { _ in }
+            SessionRequest(
+                images: [object ?? detector.object], probes: probes ?? detector.probes, maxKeys: maxKeys,
+                maxMemory: maxMemory
+            ) { _ in })
     }
 
     /// Settings under which nothing on a busy machine is counted.
@@ -43,7 +45,8 @@ struct LiveSessionTests {
     {
         let foreign = ProbeObject(name: "foreign", size: 8, words: [0])
         let images = [foreign] + detector.fasterObjects + [detector.object]
-        let session = try ProbeSession(images, probes: detector.probes, maxKeys: 64, maxMemory: 64) { _ in }
+        let session = try ProbeSession(
+            SessionRequest(images: images, probes: detector.probes, maxKeys: 64, maxMemory: 64) { _ in })
         session.attach(now: 1)
         #expect(session.states == detector.probes.map { _ in .attached })
     }

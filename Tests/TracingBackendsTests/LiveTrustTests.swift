@@ -30,10 +30,11 @@ struct LiveTrustTests {
         tap = try LoneTap(name: "natrust0")
         rule = try #require(Self.arp.rules.firstIndex { $0.name.text == "arp-bad-sender-ip" })
         let received = received
-        session = try ProbeSession([Self.arp.object], probes: Self.arp.probes, maxKeys: 64, maxMemory: 64) { bytes in
-            guard let anomaly = try? Self.arp.decode(bytes), anomaly.interfaceName == "natrust0" else { return }
+        let request = SessionRequest(images: [Self.arp.object], probes: Self.arp.probes, maxKeys: 64, maxMemory: 64) {
+            guard let anomaly = try? Self.arp.decode($0), anomaly.interfaceName == "natrust0" else { return }
             received.senders += anomaly.fields.filter { $0.name == .arpSenderMAC }.map(\.value)
         }
+        session = try ProbeSession(request)
         session.attach(now: 1)
     }
 
