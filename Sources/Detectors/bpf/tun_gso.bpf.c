@@ -25,6 +25,8 @@ static __always_inline void read_packet(struct sk_buff *skb, struct net_device *
 	struct gso_facts *facts = &view->facts;
 
 	view->has_gso = true;
+	view->device = (__u64)dev;
+	na_set_place(&view->place, dev, true);
 	facts->type = gso.type;
 	facts->size = gso.size;
 	facts->segs = gso.segs;
@@ -56,72 +58,46 @@ __noinline int judge(const struct gso_facts *facts, struct gso_verdict *verdict)
 	return 0;
 }
 
-static __noinline int report_packet(void *ctx, struct sk_buff *skb, const struct gso_view *view,
-				    const struct gso_verdict *verdict, __u64 now)
-{
-	report(ctx, skb, view, verdict, now, true);
-	return 0;
-}
+/* Judging and reporting are functions of their own, so that the stack of the one is free for the other. */
 
-/* Judges a packet of which `view` has the facts. */
-static __always_inline void examine(void *ctx, struct sk_buff *skb, const struct gso_view *view)
-{
-	struct na_config *known = na_config_slot();
-	struct gso_verdict verdict = {};
-	bool is_traced;
-	__u64 now;
-
-	if (!known)
-		return;
-	judge(&view->facts, &verdict);
-	is_traced = known->enabled & 1u << GSO_RULE_TRACE && view->facts.size;
-	if (!verdict.rules && !is_traced)
-		return;
-	now = bpf_ktime_get_boot_ns();
-	if (is_traced)
-		trace(ctx, skb, view, now);
-	if (verdict.rules)
-		report_packet(ctx, skb, view, &verdict, now);
-}
-
-static __always_inline int packet_from_owner(void *ctx, struct sk_buff *skb, __u32 probe)
+static __noinline int judge_from_owner(struct sk_buff *skb, __u32 probe)
 {
 	struct net_device *dev = skb->dev;
 	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
 	struct gso_metadata gso;
+	struct gso_view *view;
 
 	if (kind == GSO_DEVICE_OTHER)
 		return 0;
 	gso = gso_read(skb);
-	if (gso.type | gso.size) {
-		struct gso_view view = {
-			.origin = { .dev = dev, .probe = probe, .direction = NA_DIRECTION_RX },
-			.facts = { .stage = GSO_STAGE_RECEIVED, .from_owner = 1 },
-			.device_kind = kind,
-		};
-
-		read_packet(skb, dev, gso, &view);
-		examine(ctx, skb, &view);
-	}
-	return 0;
+	if (!(gso.type | gso.size))
+		return 0;
+	view = begin_view(probe, kind, NA_DIRECTION_RX);
+	if (!view)
+		return 0;
+	view->facts.stage = GSO_STAGE_RECEIVED;
+	view->facts.from_owner = 1;
+	read_packet(skb, dev, gso, view);
+	judge(&view->facts, &view->verdict);
+	return settle(view);
 }
 
 SEC("tp_btf/netif_receive_skb_entry")
 int BPF_PROG(on_netif_receive_skb_entry, struct sk_buff *skb)
 {
-	return packet_from_owner(ctx, skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY);
+	return judge_from_owner(skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY) ? report(ctx, skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY) : 0;
 }
 
 SEC("tp_btf/napi_gro_receive_entry")
 int BPF_PROG(on_napi_gro_receive_entry, struct sk_buff *skb)
 {
-	return packet_from_owner(ctx, skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY);
+	return judge_from_owner(skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY) ? report(ctx, skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY) : 0;
 }
 
 SEC("tp_btf/napi_gro_frags_entry")
 int BPF_PROG(on_napi_gro_frags_entry, struct sk_buff *skb)
 {
-	return packet_from_owner(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY);
+	return judge_from_owner(skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY) ? report(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY) : 0;
 }
 
 /* A macvtap or ipvtap sends for its owner, whose socket the packet still carries; what goes to it comes elsewhere. */
@@ -132,43 +108,42 @@ static __always_inline bool is_from_owner(struct sk_buff *skb, __u32 kind)
 	return kind != GSO_DEVICE_TUN && sk && sk->__sk_common.skc_family == NA_AF_UNSPEC;
 }
 
-static __always_inline int packet_to_owner(void *ctx, struct sk_buff *skb, __u32 probe, __u32 stage)
+static __noinline int judge_to_owner(struct sk_buff *skb, __u32 probe, __u32 stage)
 {
 	struct net_device *dev = skb->dev;
 	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
 	struct gso_metadata gso;
+	struct gso_view *view;
 
 	if (kind == GSO_DEVICE_OTHER)
 		return 0;
 	gso = gso_read(skb);
 	/* A size, or what a local TCP segment without a size does not carry. */
-	if (gso.size || (stage == GSO_STAGE_HANDED_OVER && gso.type & ~GSO_SOCKET_BITS)) {
-		struct gso_view view = {
-			.origin = { .dev = dev, .probe = probe, .direction = NA_DIRECTION_TX },
-			.facts = { .stage = stage },
-			.device_kind = kind,
-		};
-
-		if (is_from_owner(skb, kind)) {
-			view.origin.direction = NA_DIRECTION_RX;
-			view.facts.from_owner = 1;
-		}
-		read_packet(skb, dev, gso, &view);
-		examine(ctx, skb, &view);
+	if (!gso.size && (stage != GSO_STAGE_HANDED_OVER || !(gso.type & ~GSO_SOCKET_BITS)))
+		return 0;
+	view = begin_view(probe, kind, NA_DIRECTION_TX);
+	if (!view)
+		return 0;
+	view->facts.stage = stage;
+	if (is_from_owner(skb, kind)) {
+		view->direction = NA_DIRECTION_RX;
+		view->facts.from_owner = 1;
 	}
-	return 0;
+	read_packet(skb, dev, gso, view);
+	judge(&view->facts, &view->verdict);
+	return settle(view);
 }
 
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(on_net_dev_queue, struct sk_buff *skb)
 {
-	return packet_to_owner(ctx, skb, GSO_PROBE_NET_DEV_QUEUE, GSO_STAGE_QUEUED);
+	return judge_to_owner(skb, GSO_PROBE_NET_DEV_QUEUE, GSO_STAGE_QUEUED) ? report(ctx, skb, GSO_PROBE_NET_DEV_QUEUE) : 0;
 }
 
 SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(on_net_dev_start_xmit, struct sk_buff *skb)
 {
-	return packet_to_owner(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT, GSO_STAGE_HANDED_OVER);
+	return judge_to_owner(skb, GSO_PROBE_NET_DEV_START_XMIT, GSO_STAGE_HANDED_OVER) ? report(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT) : 0;
 }
 
 /* A reason of its own for a bad device header; kernels before 6.16 have none. */
@@ -204,66 +179,84 @@ static __always_inline bool is_foreign_to_tun(struct sk_buff *skb, __u32 tun_fla
 	return first >> 4 != 4 && first >> 4 != 6;
 }
 
-static __always_inline int header_rejected(void *ctx, struct sk_buff *skb, struct owner owner, __u64 location,
-					   __u32 reason)
+/* These fill the hook's view and say whether there is something to report: so the stack of theirs is free for that. */
+
+static __always_inline int header_rejected(struct sk_buff *skb, struct owner owner, __u64 location, __u32 reason)
 {
-	struct gso_view view = {
-		.origin = { .dev = owner.dev, .probe = GSO_PROBE_KFREE_SKB, .direction = NA_DIRECTION_RX },
-		.location = location,
-		.drop_reason = reason,
-		.tun_flags = owner.flags,
-		.device_kind = owner.kind,
-	};
-	struct gso_verdict verdict = {};
+	struct gso_view *view;
 
 	/* Without the device's flags a packet without any header could not be told from one with a bad header. */
 	if (!is_header_refusal(reason) || !owner.dev)
 		return 0;
 	if (!(owner.flags & IFF_VNET_HDR) || is_foreign_to_tun(skb, owner.flags))
 		return 0;
-	view.facts.l4_protocol = GSO_L4_UNKNOWN;
-	view.facts.linear_end = skb->tail;
-	gso_break(&verdict, GSO_RULE_HEADER_REJECTED, GSO_DETAIL_NONE);
-	report(ctx, skb, &view, &verdict, bpf_ktime_get_boot_ns(), false);
-	return 0;
+	view = begin_view(GSO_PROBE_KFREE_SKB, owner.kind, NA_DIRECTION_RX);
+	if (!view)
+		return 0;
+	view->location = location;
+	view->drop_reason = reason;
+	view->tun_flags = owner.flags;
+	view->device = (__u64)owner.dev;
+	na_set_place(&view->place, owner.dev, false);
+	view->facts.l4_protocol = GSO_L4_UNKNOWN;
+	view->facts.linear_end = skb->tail;
+	gso_break(&view->verdict, GSO_RULE_HEADER_REJECTED, GSO_DETAIL_NONE);
+	return settle(view);
 }
 
 /* Drops are rare and the two owners' code is large: out of line. */
-static __noinline int tun_header_rejected(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason)
+static __noinline int tun_header_rejected(struct sk_buff *skb, __u64 location, __u32 reason)
 {
-	return header_rejected(ctx, skb, tun_of_socket(skb->sk), location, reason);
+	return header_rejected(skb, tun_of_socket(skb->sk), location, reason);
 }
 
-static __noinline int tap_header_rejected(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason)
+static __noinline int tap_header_rejected(struct sk_buff *skb, __u64 location, __u32 reason)
 {
-	return header_rejected(ctx, skb, tap_of_socket(skb->sk), location, reason);
+	return header_rejected(skb, tap_of_socket(skb->sk), location, reason);
 }
 
 /* A GSO packet that was dropped on its way out: because it could not be segmented, or not be read (`is_read`). */
-static __noinline int dropped(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason, const bool is_read)
+static __noinline int dropped(struct sk_buff *skb, __u64 location, __u32 reason, const bool is_read)
 {
-	struct gso_view view = {
-		.origin = { .dev = skb->dev, .probe = GSO_PROBE_KFREE_SKB, .direction = NA_DIRECTION_TX },
-		.facts = { .stage = GSO_STAGE_HANDED_OVER },
-		.location = location,
-		.drop_reason = reason,
-	};
 	struct net_device *dev = skb->dev;
-	struct gso_verdict verdict = {};
+	struct gso_view *view;
 
 	if (!dev)
 		return 0;
-	view.device_kind = gso_device_kind(dev);
-	read_packet(skb, dev, gso_read(skb), &view);
+	view = begin_view(GSO_PROBE_KFREE_SKB, gso_device_kind(dev), NA_DIRECTION_TX);
+	if (!view)
+		return 0;
+	view->facts.stage = GSO_STAGE_HANDED_OVER;
+	view->location = location;
+	view->drop_reason = reason;
+	read_packet(skb, dev, gso_read(skb), view);
 	/* A packet that came from an owner is ours wherever it dies; others only on our devices. */
-	if (view.device_kind == GSO_DEVICE_OTHER && !(view.facts.type & GSO_DODGY))
+	if (view->device_kind == GSO_DEVICE_OTHER && !(view->facts.type & GSO_DODGY))
 		return 0;
 	if (is_read)
-		gso_break(&verdict, GSO_RULE_READ_FAILED, gso_read_failed(&view.facts));
+		gso_break(&view->verdict, GSO_RULE_READ_FAILED, gso_read_failed(&view->facts));
 	else
-		gso_break(&verdict, GSO_RULE_SEGMENTATION_REFUSED, GSO_DETAIL_NONE);
-	report_packet(ctx, skb, &view, &verdict, bpf_ktime_get_boot_ns());
-	return 0;
+		gso_break(&view->verdict, GSO_RULE_SEGMENTATION_REFUSED, GSO_DETAIL_NONE);
+	return settle(view);
+}
+
+/* Whether a drop is one to report. */
+static __always_inline int judge_drop(struct sk_buff *skb, __u64 location, __u32 reason, bool has_size)
+{
+	if (has_size && is_bad_gso(reason))
+		return dropped(skb, location, reason, false);
+	switch (drop_site(location)) {
+	case DROP_SITE_TUN_WRITE:
+		return skb->dev ? 0 : tun_header_rejected(skb, location, reason);
+	case DROP_SITE_TAP_WRITE:
+		return tap_header_rejected(skb, location, reason);
+	case DROP_SITE_SEGMENTATION:
+		return has_size ? dropped(skb, location, reason, false) : 0;
+	case DROP_SITE_READ:
+		return has_size ? dropped(skb, location, reason, true) : 0;
+	default:
+		return 0;
+	}
 }
 
 SEC("tp_btf/kfree_skb")
@@ -274,20 +267,9 @@ int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location, unsigned int rea
 	/* Ordinary drops have a device, no GSO size, and another reason. */
 	if (!has_size && skb->dev && !is_device_header(reason))
 		return 0;
-	if (has_size && is_bad_gso(reason))
-		return dropped(ctx, skb, (__u64)location, reason, false);
-	switch (drop_site((__u64)location)) {
-	case DROP_SITE_TUN_WRITE:
-		return skb->dev ? 0 : tun_header_rejected(ctx, skb, (__u64)location, reason);
-	case DROP_SITE_TAP_WRITE:
-		return tap_header_rejected(ctx, skb, (__u64)location, reason);
-	case DROP_SITE_SEGMENTATION:
-		return has_size ? dropped(ctx, skb, (__u64)location, reason, false) : 0;
-	case DROP_SITE_READ:
-		return has_size ? dropped(ctx, skb, (__u64)location, reason, true) : 0;
-	default:
-		return 0;
-	}
+	if (judge_drop(skb, (__u64)location, reason, has_size))
+		report(ctx, skb, GSO_PROBE_KFREE_SKB);
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

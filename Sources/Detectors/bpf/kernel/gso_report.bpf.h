@@ -7,17 +7,49 @@
 #include "trust.bpf.h"
 #include "tun_device.bpf.h"
 
-/* Where a packet was judged, and what is known of it there. */
+/*
+ * A packet on its way to a verdict: where it is judged, and what is known of it there. Too large for the stack; each hook
+ * has one per CPU to itself, because the kernel does not let a program interrupt itself.
+ */
 struct gso_view {
-	struct na_origin origin;
 	struct gso_facts facts;
 	struct gso_packet packet;
+	struct gso_verdict verdict;
+	struct na_key place; /* namespace and device */
+	struct na_key key;
+	struct na_key trace; /* of gso-trace */
+	struct gso_numbers numbers;
+	__u64 device; /* its address */
 	__u64 location;
+	__u32 probe;
+	__u32 direction;
 	__u32 tun_flags;
 	__u32 drop_reason;
 	__u32 device_kind;
 	__u32 has_gso;
+	__u32 is_traced;
+	__u32 rules; /* broken, and not excused by trust */
 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, GSO_PROBE_COUNT);
+	__type(key, __u32);
+	__type(value, struct gso_view);
+} views SEC(".maps");
+
+static __always_inline struct gso_view *begin_view(__u32 probe, __u32 kind, __u32 direction)
+{
+	struct gso_view *view = bpf_map_lookup_elem(&views, &probe);
+
+	if (!view)
+		return NULL;
+	__builtin_memset(view, 0, sizeof(*view));
+	view->probe = probe;
+	view->direction = direction;
+	view->device_kind = kind;
+	return view;
+}
 
 static __always_inline void fill_headers(struct gso_event *event, struct sk_buff *skb, const struct gso_view *view)
 {
@@ -48,7 +80,6 @@ static __always_inline void fill_packet(struct gso_event *event, struct sk_buff 
 {
 	const struct gso_packet *packet = &view->packet;
 	const struct gso_facts *facts = &view->facts;
-	struct gso_numbers numbers = {};
 
 	event->head.location = view->location;
 	event->gso_type = facts->type;
@@ -63,16 +94,15 @@ static __always_inline void fill_packet(struct gso_event *event, struct sk_buff 
 	event->device_kind = view->device_kind;
 	event->tun_flags = view->tun_flags;
 	if (!event->tun_flags && view->device_kind == GSO_DEVICE_TUN)
-		event->tun_flags = tun_flags_of_device(view->origin.dev);
+		event->tun_flags = tun_flags_of_device((void *)view->device);
 	event->head.drop_reason = view->drop_reason;
 	event->ip_version = facts->ip_version;
 	event->has_addresses = packet->has_addresses;
 	event->l4_protocol = facts->l4_protocol;
 	__builtin_memcpy(event->source, packet->source, sizeof(event->source));
 	__builtin_memcpy(event->destination, packet->destination, sizeof(event->destination));
-	gso_compared(facts, event->head.key.rule, event->head.key.detail, &numbers);
-	event->found = numbers.found;
-	event->expected = numbers.expected;
+	event->found = view->numbers.found;
+	event->expected = view->numbers.expected;
 	fill_ports(event, view);
 	fill_headers(event, skb, view);
 }
@@ -87,62 +117,74 @@ static __always_inline __u64 address_word(const struct gso_facts *facts, const _
 	return facts->ip_version == 4 ? bpf_ntohl((__u32)high) : high * 0x9e3779b97f4a7c15ULL ^ low;
 }
 
-/* Names the rule among those broken that has the entry, and its sub-case. */
-static __always_inline void set_rule(struct na_key *key, const struct gso_verdict *verdict, __u32 rules)
+/* Names the rule among those broken that has the entry, its sub-case, and the flow. */
+static __always_inline void set_key(struct gso_view *view)
 {
-	__u32 rule = gso_most_telling(rules);
+	__u32 rule = gso_most_telling(view->rules);
+	struct na_key *key = &view->key;
 
 	/* The compiler knows how small it is, the verifier does not. */
 	barrier_var(rule);
 	rule &= NA_RULES_MAX - 1;
+	*key = view->place;
 	key->rule = rule;
-	key->also = rules & ~(1u << rule);
-	key->detail = verdict->details[rule];
-}
-
-/* `is_direct`: the origin's device hangs on the program's own argument. */
-static __always_inline void report(void *ctx, struct sk_buff *skb, const struct gso_view *view,
-				   const struct gso_verdict *verdict, __u64 now, const bool is_direct)
-{
-	struct net_device *dev = view->origin.dev;
-	struct na_config *known = na_config_slot();
-	struct gso_event *event;
-	struct na_key key = {};
-	__u64 device = 0;
-	__u32 rules;
-
-	if (!known)
-		return;
-	/* As a number: that is what global functions take. Only the names of interfaces ask for it. */
-	if (known->has_globs)
-		bpf_probe_read_kernel(&device, sizeof(device), &dev);
-	rules = na_left_by_trust(known, verdict->rules, 0, device);
-	if (!rules)
-		return;
-	set_rule(&key, verdict, rules);
-	na_set_place(&key, dev, is_direct);
-	key.a = (__u64)view->facts.ip_version << 56 | (__u64)view->device_kind << 48 | view->facts.type;
-	key.b = address_word(&view->facts, view->packet.source);
-	key.c = address_word(&view->facts, view->packet.destination);
-	event = na_gate(ctx, &key, &view->origin, now, sizeof(*event));
-	if (!event)
-		return;
-	fill_packet(event, skb, view);
-	bpf_ringbuf_submit(event, 0);
+	key->also = view->rules & ~(1u << rule);
+	key->detail = view->verdict.details[rule];
+	key->a = (__u64)view->facts.ip_version << 56 | (__u64)view->device_kind << 48 | view->facts.type;
+	key->b = address_word(&view->facts, view->packet.source);
+	key->c = address_word(&view->facts, view->packet.destination);
+	gso_compared(&view->facts, key->rule, key->detail, &view->numbers);
 }
 
 /* gso-trace: every GSO packet at every hook. No key but the hook. */
-static __noinline int trace(void *ctx, struct sk_buff *skb, const struct gso_view *view, __u64 now)
+static __always_inline void set_trace_key(struct gso_view *view)
 {
-	struct na_key key = { .rule = GSO_RULE_TRACE, .a = (__u64)view->device_kind << 48, .b = view->origin.probe };
-	struct gso_event *event;
+	view->trace = view->place;
+	view->trace.rule = GSO_RULE_TRACE;
+	view->trace.a = (__u64)view->device_kind << 48;
+	view->trace.b = view->probe;
+}
 
-	na_set_place(&key, view->origin.dev, true);
-	event = na_gate(ctx, &key, &view->origin, now, sizeof(*event));
-	if (!event)
+/* What the configuration and [Trust] leave of the verdict; not 0 when there is something to report. */
+__noinline int settle(struct gso_view *view)
+{
+	struct na_config *known = na_config_slot();
+
+	if (!view || !known)
 		return 0;
-	fill_packet(event, skb, view);
-	bpf_ringbuf_submit(event, 0);
+	if (view->facts.size && view->probe != GSO_PROBE_KFREE_SKB)
+		view->is_traced = na_left_by_trust(known, 1u << GSO_RULE_TRACE, 0, view->device);
+	view->rules = na_left_by_trust(known, view->verdict.rules, 0, view->device);
+	if (view->is_traced)
+		set_trace_key(view);
+	if (view->rules)
+		set_key(view);
+	return view->rules || view->is_traced;
+}
+
+/* Hands a judged packet to the gate; once more before, where every hit of a hook is traced. */
+static __noinline int report(void *ctx, struct sk_buff *skb, __u32 probe)
+{
+	struct gso_view *view = bpf_map_lookup_elem(&views, &probe);
+	struct na_config *known = na_config_slot();
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct na_origin origin = { .probe = probe };
+
+	if (!view || !known)
+		return 0;
+	origin.dev = (void *)view->device;
+	origin.direction = view->direction;
+	for (int i = 0; i < 2; i++) {
+		struct gso_event *event;
+
+		if (!(i == 0 ? view->is_traced : view->rules))
+			continue;
+		event = na_gate(ctx, i == 0 ? &view->trace : &view->key, &origin, now, sizeof(*event));
+		if (!event)
+			continue;
+		fill_packet(event, skb, view);
+		bpf_ringbuf_submit(event, 0);
+	}
 	return 0;
 }
 
