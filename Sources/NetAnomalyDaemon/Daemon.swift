@@ -177,7 +177,7 @@ final class Daemon {
                     rules: detector.rules.map(\.name)))
         }
         for (probe, state) in runner.probes where runner.problem == nil {
-            guard case .failed(let reason) = state else { continue }
+            guard let reason = state.reason else { continue }
             write(
                 Notices.probeDegraded(
                     detector: detector.name, reason: reason, loss: probe.lossWithout, rules: probe.rules))

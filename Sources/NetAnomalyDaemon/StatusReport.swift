@@ -71,12 +71,12 @@ struct StatusReport {
 
     private func probe(_ probe: Probe, _ state: ProbeState) -> JSON {
         var members: [(String, JSON)] = [("probe", .string("tp_btf:" + probe.hook))]
-        switch state {
-        case .attached: members.append(("attached", .bool(true)))
-        case .failed(let reason):
+        if let reason = state.reason {
             members += [
                 ("attached", .bool(false)), ("reason", .string(reason)), ("not_watched", .string(probe.lossWithout)),
             ]
+        } else {
+            members.append(("attached", .bool(true)))
         }
         members.append(("rules", .array(probe.rules.map { .string($0.text) })))
         return .object(members)

@@ -52,7 +52,7 @@ struct Report {
 
     private var missingProbes: String {
         probes.map { probe, state in
-            guard case .failed(let reason) = state else { return "" }
+            guard let reason = state.reason else { return "" }
             return "Without \(probe.hook), \(probe.lossWithout): not watched (\(reason))\n"
         }.joined()
     }
@@ -84,7 +84,7 @@ struct Report {
         var members: [(String, JSON)] = [
             ("hook", .string(probe.hook)), ("attached", .bool(state == .attached)),
         ]
-        if case .failed(let reason) = state { members.append(("reason", .string(reason))) }
+        if let reason = state.reason { members.append(("reason", .string(reason))) }
         return .object(members)
     }
 

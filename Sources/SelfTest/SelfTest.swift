@@ -44,7 +44,7 @@ public enum SelfTest {
     private static func outcome(
         of selfTestCase: SelfTestCase, _ rule: Rule, _ network: TestNetwork, _ observer: Observer
     ) throws(SelfTestFailure) -> Outcome {
-        if let reason = blindness(of: rule, observer) { return .blind(reason: reason) }
+        if let outcome = blindness(of: rule, observer) { return outcome }
         sleep(until: observer.startedNanoseconds + selfTestCase.warmUpNanoseconds)
         if !rule.isEnabledByDefault { try observer.judge(offByDefault: true) }
         observer.forget()
@@ -65,11 +65,14 @@ public enum SelfTest {
         return outcome
     }
 
-    /// Why a rule cannot be seen on this kernel; nil if at least one of its probes is attached.
-    private static func blindness(of rule: Rule, _ observer: Observer) -> String? {
-        let probes = observer.probes.filter { $0.probe.rules.contains(rule.name) }
-        let reasons = probes.compactMap { _, state in if case .failed(let reason) = state { reason } else { nil } }
-        return reasons.count == probes.count ? reasons.first : nil
+    /// Why a rule cannot be seen; nil if at least one of its probes is attached.
+    ///
+    /// A hook that this kernel does not have explains it, a program that it refuses does not.
+    private static func blindness(of rule: Rule, _ observer: Observer) -> Outcome? {
+        let states = observer.probes.filter { $0.probe.rules.contains(rule.name) }.map(\.state)
+        if states.contains(.attached) { return nil }
+        for case .failed(let reason) in states { return .failed(reason: reason) }
+        return .blind(reason: states.first?.reason ?? "no probe is known")
     }
 
     private static func sleep(until time: UInt64) {

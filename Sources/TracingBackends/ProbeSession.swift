@@ -6,8 +6,18 @@ import Glibc
 /// How one probe fares on this kernel.
 public enum ProbeState: Sendable, Equatable {
     case attached
-    /// Not attached, with the reason in words.
+    /// The kernel has no such hook, with the reason in words.
+    case missing(String)
+    /// Not attached although there is such a hook, with the reason in words.
     case failed(String)
+
+    /// Why it is not attached; nil where it is.
+    public var reason: String? {
+        switch self {
+        case .attached: nil
+        case .missing(let reason), .failed(let reason): reason
+        }
+    }
 }
 
 /// What the kernel counted for one rule: `RuleAccount`'s kernel part, and what was put into the ring.
@@ -82,7 +92,7 @@ public final class ProbeSession {
     private var startedNanoseconds: UInt64 = 0
     private let onRecord: (UnsafeRawBufferPointer) -> Void
     /// Why programs were left out when the object was loaded.
-    private let refused: [String: String]
+    private let refused: [String: ProbeState]
     /// Records of the drain that runs.
     private var drained = 0
     /// Each probe's state, in the detector's order.
@@ -92,7 +102,7 @@ public final class ProbeSession {
     ///
     /// - Throws: `unusable` when no probe's program can be loaded, `refused` when bpf() itself is.
     public init(_ request: SessionRequest) throws(BackendError) {
-        var refused: [String: String] = [:]
+        var refused: [String: ProbeState] = [:]
         let ways = UInt32(NA_MEMORY_WAYS)
         memorySets = (request.maxMemory + ways - 1) / ways
         let entries = ["keys": request.maxKeys, "memory": memorySets]
@@ -111,7 +121,7 @@ public final class ProbeSession {
     }
 
     private static func load(
-        _ images: [ProbeObject], probes: [Probe], entries: [String: UInt32], refused: inout [String: String]
+        _ images: [ProbeObject], probes: [Probe], entries: [String: UInt32], refused: inout [String: ProbeState]
     ) throws(BackendError) -> LoadedObject {
         for image in images.dropLast() {
             if let object = try? LoadedObject(image, entries: entries) { return object }
@@ -122,7 +132,7 @@ public final class ProbeSession {
 
     /// Loads what can be loaded: a program that the kernel does not take is left out and the rest tried again.
     private static func load(
-        _ image: ProbeObject, probes: [Probe], entries: [String: UInt32], refused: inout [String: String]
+        _ image: ProbeObject, probes: [Probe], entries: [String: UInt32], refused: inout [String: ProbeState]
     ) throws(BackendError) -> LoadedObject {
         while true {
             do {
@@ -136,20 +146,24 @@ public final class ProbeSession {
                     let said = error.log.last.map { "\($0): " } ?? ""
                     throw .unusable(object: image.name, reason: said + errorText(error.code))
                 }
-                refused[program] = reason(error, probe: probe)
-                if refused.count == probes.count {
-                    throw .unusable(object: image.name, reason: "this kernel has none of its hooks")
-                }
+                refused[program] = state(after: error, probe: probe)
+                if refused.count == probes.count { throw .unusable(object: image.name, reason: summary(refused)) }
             }
         }
     }
 
-    private static func reason(_ failure: LoadFailure, probe: Probe) -> String {
+    /// Why not a single program could be loaded.
+    private static func summary(_ refused: [String: ProbeState]) -> String {
+        for case .failed(let reason) in refused.values { return reason }
+        return "this kernel has none of its hooks"
+    }
+
+    private static func state(after failure: LoadFailure, probe: Probe) -> ProbeState {
         if failure.code == ESRCH || failure.code == ENOENT {
-            return "this kernel has no tracepoint \(probe.hook) with type information"
+            return .missing("this kernel has no tracepoint \(probe.hook) with type information")
         }
         let said = failure.log.last { $0.contains("prog '\(probe.program)'") } ?? errorText(failure.code)
-        return "the kernel does not accept the program for \(probe.hook) (\(said))"
+        return .failed("the kernel does not accept the program for \(probe.hook) (\(said))")
     }
 
     private func openRing() throws(BackendError) {
@@ -164,7 +178,7 @@ public final class ProbeSession {
     public func attach(now: UInt64) {
         startedNanoseconds = now
         states = probes.map { probe in
-            if let reason = refused[probe.program] { return .failed(reason) }
+            if let state = refused[probe.program] { return state }
             guard let code = object.attach(probe.program) else { return .attached }
             return .failed("cannot attach to tracepoint \(probe.hook): \(errorText(code))")
         }
