@@ -26,7 +26,7 @@ struct TrustMaps {
         let next = 1 - generation
         try clear(next, in: object)
         let globs = object.mapDescriptor("globs")
-        for (index, word) in new.globs.enumerated() where globs >= 0 {
+        for (index, word) in new.globs.enumerated() {
             try object.write(globs, slot: next * UInt32(new.globs.count) + UInt32(index), numbers: word)
         }
         // A detector that judges no senders has only the first table.
@@ -41,7 +41,7 @@ struct TrustMaps {
         try enter(new.macs, map: object.mapDescriptor("trusted_macs"), next, object)
         try enter(new.addresses, map: object.mapDescriptor("trusted_addresses"), next, object)
         let map = object.mapDescriptor("known_bindings")
-        for binding in new.bindings where map >= 0 {
+        for binding in new.bindings {
             let key = na_trust_binding(mac: binding.mac, ip: binding.address, generation: next)
             try object.enter(map, key, UInt8(1))
             bindings[Int(next)].append(key)
@@ -59,7 +59,7 @@ struct TrustMaps {
     private mutating func enter(
         _ prefixes: [TrustTables.Prefix], map: CInt, _ next: UInt32, _ object: borrowing LoadedObject
     ) throws(BackendError) {
-        for prefix in prefixes where map >= 0 {
+        for prefix in prefixes {
             var key = na_trust_prefix()
             key.length = 8 + UInt32(prefix.length)
             key.generation = UInt8(next)

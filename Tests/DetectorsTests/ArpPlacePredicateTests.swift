@@ -93,6 +93,8 @@ import Testing
         Flag("a request", false) { $0.operation = 1 },
         Flag("for another", false) { $0.target_place = foreign },
         Flag("an announcement as a reply", false) { $0.target_ip = $0.sender_ip },
+        Flag("sent to another station", false) { $0.destination_is_ours = 0 },
+        Flag("sent to all", true) { ($0.destination_is_ours, $0.eth_destination) = (0, 0xffff_ffff_ffff) },
     ])
     func unsolicitedReply(_ line: Flag) {
         var facts = sampleArpFacts()
@@ -122,6 +124,8 @@ import Testing
     @Test(arguments: [
         Case("a host", ARP_DETAIL_NONE) { _ in },
         Case("0.0.0.0", ARP_DETAIL_IP_ZERO) { $0.target_ip = 0 },
+        Case("0.0.0.0 in an answer to a probe", ARP_DETAIL_NONE) { ($0.target_ip, $0.operation) = (0, 2) },
+        Case("127.0.0.1 in a reply", ARP_DETAIL_IP_LOOPBACK) { ($0.target_ip, $0.operation) = (0x7f00_0001, 2) },
         Case("0.0.0.1", ARP_DETAIL_NONE) { $0.target_ip = 1 },
         Case("126.255.255.255", ARP_DETAIL_NONE) { $0.target_ip = 0x7eff_ffff },
         Case("127.0.0.1", ARP_DETAIL_IP_LOOPBACK) { $0.target_ip = 0x7f00_0001 },

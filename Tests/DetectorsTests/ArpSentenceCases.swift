@@ -127,6 +127,7 @@ extension ArpSentenceCase {
         Self(
             claim + ", unasked, although 02:66:00:00:00:05 has it", ARP_RULE_DUPLICATE_CLAIM, ARP_DETAIL_CLAIM_UNASKED),
         Self(claim + " in turns with 02:66:00:00:00:05", ARP_RULE_DUPLICATE_CLAIM, ARP_DETAIL_CLAIM_ALTERNATING),
+        Self(claim + ", which 02:66:00:00:00:05 had until now", ARP_RULE_DUPLICATE_CLAIM, ARP_DETAIL_CLAIM_MOVED),
         Self(
             claim + ", and so does 02:66:00:00:00:05: both answer", ARP_RULE_DUPLICATE_CLAIM,
             ARP_DETAIL_CLAIM_BOTH_ANSWER),
@@ -168,6 +169,9 @@ extension ArpSentenceCase {
             neighbour + "changes back and forth, 4 times within 60 s, now " + change, ARP_RULE_FLIP_FLOP,
             ARP_DETAIL_BINDING_ANSWERED
         ) { $0.count = 4 },
+        Self(
+            neighbour + "is the one before again, as announced, now " + change, ARP_RULE_FLIP_FLOP,
+            ARP_DETAIL_BINDING_RETURNED),
         Self(neighbour + "changed " + change, ARP_RULE_BINDING_CHANGE, ARP_DETAIL_BINDING_APPLIED),
         Self(
             "MAC of the default gateway 192.0.2.5 on eth0 changed " + change, ARP_RULE_BINDING_CHANGE,

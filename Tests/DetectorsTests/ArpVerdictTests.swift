@@ -107,7 +107,7 @@ import Testing
     /// The kernel half must know which entries will be a notice: else one would hide a warning.
     @Test func whatIsMildInTheKernelIsANoticeInTheEntry() throws {
         // What the neighbour table tells is no matter of one frame.
-        let ofBindings = ARP_DETAIL_BINDING_APPLIED.rawValue...ARP_DETAIL_BINDING_SECOND_ANSWER.rawValue
+        let ofBindings = ARP_DETAIL_BINDING_APPLIED.rawValue...ARP_DETAIL_BINDING_RETURNED.rawValue
         for (rule, detail) in arpSubcases where rule.rawValue <= ARP_RULE_MANY_ADDRESSES.rawValue {
             if ofBindings.contains(detail.rawValue) { continue }
             let priority = try decode(sampleArpEvent(rule, detail: detail), as: arp).priority

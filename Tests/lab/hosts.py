@@ -32,6 +32,10 @@ class Host:
             for address in addresses:
                 sender.sendto(b"x", (address, 9))
 
+    def question(self, address):
+        """Asks by a packet socket, in the host's own name, whether or not the kernel knows the answer."""
+        self.namespace.send(self.device, question(OWN_MAC, OWN_IP, address))
+
     def know(self, mac, ip, state="stale"):
         """Has the neighbour in its table, without any ARP."""
         self.namespace.ip(f"neigh replace {ip} lladdr {mac} dev {self.device} nud {state}")

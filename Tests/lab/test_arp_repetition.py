@@ -58,9 +58,9 @@ def test_a_station_that_announces_too_much(lab, host):
                        by="two stations that share what would be too much for one")
 def test_each_station_is_counted_alone(lab, host):
     host.receive(*(announcement(mac, PEER_IP) for mac in MACS for _ in range(12)))
-    host.receive(*(question(mac, ip, OTHER_IP) for mac, ip in ((PEER_MAC, PEER_IP), (OTHER_MAC, OTHER_IP))
+    host.receive(*(question(mac, ip, OWN_IP) for mac, ip in ((FOREIGN_MAC, PEER_IP), (OTHER_MAC, OTHER_IP))
                    for _ in range(5)))
-    lab.silent(host.namespace)
+    assert lab.said(host.namespace) == {"notice arp-duplicate-claim moved": 1}
 
 
 @pytest.mark.resembles("arp-gratuitous-flood", "arp-many-addresses", by="a virtual router with 40 addresses")
@@ -126,23 +126,25 @@ def test_two_stations_answer(lab, host):
     assert lab.said(host.namespace) == {"notice arp-duplicate-claim both-answer": 1}
 
 
-@pytest.mark.resembles("arp-duplicate-claim", by="an address that moves to another host, and back")
+@pytest.mark.causes("arp-duplicate-claim", by="an address that moves to another host, and back")
 def test_a_move_and_a_move_back_are_no_dispute(lab, host):
     host.receive(*(announcement(mac, PEER_IP) for mac in (*MACS, PEER_MAC)))
-    lab.silent(host.namespace)
+    assert lab.said(host.namespace) == {"notice arp-duplicate-claim moved": 2}
 
 
-@pytest.mark.causes("arp-duplicate-claim", by="a third change between two claimants")
+@pytest.mark.causes("arp-duplicate-claim", by="the eighth change between two claimants")
 def test_two_stations_claim_in_turns(lab, host):
-    host.receive(*(announcement(mac, PEER_IP) for mac in MACS * 2))
-    assert lab.said(host.namespace) == {"warning arp-duplicate-claim alternating": 1}
+    host.receive(*(announcement(mac, PEER_IP) for mac in (*MACS * 4, PEER_MAC)))
+    assert lab.said(host.namespace) == {
+        "notice arp-duplicate-claim moved": 7, "warning arp-duplicate-claim alternating": 1}
 
 
 def test_two_cards_of_one_host(lab, host):
     """They share two addresses: ARP flux, or a pair that hands both over."""
     host.receive(*(announcement(mac, ip) for ip in (PEER_IP, OTHER_IP) for mac in MACS),
-                 *(announcement(mac, PEER_IP) for mac in MACS))
-    assert lab.said(host.namespace) == {"notice arp-duplicate-claim one-host": 1}
+                 *(announcement(mac, PEER_IP) for mac in (*MACS * 3, PEER_MAC)))
+    assert lab.said(host.namespace) == {
+        "notice arp-duplicate-claim moved": 8, "notice arp-duplicate-claim one-host": 1}
 
 
 @pytest.fixture
