@@ -10,10 +10,11 @@
 #include <string.h>
 
 /*
- * What libbpf says, kept instead of printed: the last lines of the current load, for each thread that loads. In C, because
- * a va_list cannot be handled portably in Swift, nor a variable of a thread.
+ * What libbpf says, kept instead of printed: the last lines of the current load, for each thread that loads. In C,
+ * because a va_list cannot be handled portably in Swift, nor a variable of a thread.
  */
-#define NA_LIBBPF_LINES 32 /* enough for libbpf's own words after the kernel's verifier log, which comes as one message */
+#define NA_LIBBPF_LINES \
+	32 /* enough for libbpf's own words after the kernel's verifier log, which comes as one message */
 #define NA_LIBBPF_LINE_BYTES 512
 
 struct na_libbpf_log {
@@ -74,7 +75,7 @@ static inline const char *na_libbpf_log_line(unsigned int index)
 static inline void na_run_together(void (*task)(void *), void **contexts, unsigned int count)
 {
 	pthread_t threads[NA_THREADS_MAX];
-	unsigned char runs[NA_THREADS_MAX] = {0};
+	unsigned char runs[NA_THREADS_MAX] = { 0 };
 
 	for (unsigned int i = 1; i < count && i < NA_THREADS_MAX; i++)
 		runs[i] = pthread_create(&threads[i], NULL, (void *(*)(void *))task, contexts[i]) == 0;

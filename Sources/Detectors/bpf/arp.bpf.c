@@ -26,8 +26,8 @@ struct {
 } last_sent SEC(".maps");
 
 /*
- * Judges a received frame; not 0 when there is something to report. Judging and reporting are functions of their own, so
- * that the stack of the one is free for the other.
+ * Judges a received frame; not 0 when there is something to report. Judging and reporting are functions of their own,
+ * so that the stack of the one is free for the other.
  */
 static __noinline int judge_frame_received(void *ctx, struct sk_buff *skb)
 {

@@ -85,19 +85,24 @@ static __noinline int judge_from_owner(struct sk_buff *skb, __u32 probe)
 SEC("tp_btf/netif_receive_skb_entry")
 int BPF_PROG(on_netif_receive_skb_entry, struct sk_buff *skb)
 {
-	return judge_from_owner(skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY) ? report(ctx, skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY) : 0;
+	return judge_from_owner(skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY)
+		       ? report(ctx, skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY)
+		       : 0;
 }
 
 SEC("tp_btf/napi_gro_receive_entry")
 int BPF_PROG(on_napi_gro_receive_entry, struct sk_buff *skb)
 {
-	return judge_from_owner(skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY) ? report(ctx, skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY) : 0;
+	return judge_from_owner(skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY)
+		       ? report(ctx, skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY)
+		       : 0;
 }
 
 SEC("tp_btf/napi_gro_frags_entry")
 int BPF_PROG(on_napi_gro_frags_entry, struct sk_buff *skb)
 {
-	return judge_from_owner(skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY) ? report(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY) : 0;
+	return judge_from_owner(skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY) ? report(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY)
+								     : 0;
 }
 
 /* A macvtap or ipvtap sends for its owner, whose socket the packet still carries; what goes to it comes elsewhere. */
@@ -137,13 +142,17 @@ static __noinline int judge_to_owner(struct sk_buff *skb, __u32 probe, __u32 sta
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(on_net_dev_queue, struct sk_buff *skb)
 {
-	return judge_to_owner(skb, GSO_PROBE_NET_DEV_QUEUE, GSO_STAGE_QUEUED) ? report(ctx, skb, GSO_PROBE_NET_DEV_QUEUE) : 0;
+	return judge_to_owner(skb, GSO_PROBE_NET_DEV_QUEUE, GSO_STAGE_QUEUED)
+		       ? report(ctx, skb, GSO_PROBE_NET_DEV_QUEUE)
+		       : 0;
 }
 
 SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(on_net_dev_start_xmit, struct sk_buff *skb)
 {
-	return judge_to_owner(skb, GSO_PROBE_NET_DEV_START_XMIT, GSO_STAGE_HANDED_OVER) ? report(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT) : 0;
+	return judge_to_owner(skb, GSO_PROBE_NET_DEV_START_XMIT, GSO_STAGE_HANDED_OVER)
+		       ? report(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT)
+		       : 0;
 }
 
 /* A reason of its own for a bad device header; kernels before 6.16 have none. */

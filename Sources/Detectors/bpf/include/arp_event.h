@@ -74,8 +74,8 @@ enum arp_detail {
 	ARP_DETAIL_IP_SUBNET_BROADCAST = 26,
 	ARP_DETAIL_IP_ZERO = 27,
 	/* arp-address-conflict */
-	ARP_DETAIL_CONFLICT_CLAIM = 30, /* RFC 5227, 2.4 */
-	ARP_DETAIL_CONFLICT_PROBE = 31, /* RFC 5227, 2.1.1: somebody is about to take our address */
+	ARP_DETAIL_CONFLICT_CLAIM = 30,	   /* RFC 5227, 2.4 */
+	ARP_DETAIL_CONFLICT_PROBE = 31,	   /* RFC 5227, 2.1.1: somebody is about to take our address */
 	ARP_DETAIL_CONFLICT_TAKEOVER = 32, /* an address that moves was announced elsewhere a moment ago */
 	/* arp-binding-change, arp-flip-flop */
 	ARP_DETAIL_BINDING_APPLIED = 40,       /* by a reply nobody asked for, or a request */
@@ -137,9 +137,9 @@ struct arp_event {
 	unsigned char target_mac[ARP_MAC_LEN];
 	unsigned char old_mac[ARP_MAC_LEN]; /* of the neighbour, or of who claimed the address before */
 	unsigned char new_mac[ARP_MAC_LEN];
-	unsigned int count;	      /* of what the rule counts; 0 if it counts nothing */
-	unsigned int table_entries;   /* table-overflow: neighbours of all namespaces, */
-	unsigned int table_limit;     /* and gc_thresh3 */
+	unsigned int count;	    /* of what the rule counts; 0 if it counts nothing */
+	unsigned int table_entries; /* table-overflow: neighbours of all namespaces, */
+	unsigned int table_limit;   /* and gc_thresh3 */
 };
 
 _Static_assert(sizeof(struct arp_event) == sizeof(struct na_event_head) + 80, "arp_event has no holes");

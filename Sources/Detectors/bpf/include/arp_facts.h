@@ -15,8 +15,8 @@
 enum arp_place {
 	ARP_PLACE_OURS = 1,
 	ARP_PLACE_SUBNET_BROADCAST = 2,
-	ARP_PLACE_UNKNOWN = 4, /* there are more addresses than we look at: neither ours nor foreign */
-	ARP_PLACE_ON_LINK = 8, /* within one of our subnets */
+	ARP_PLACE_UNKNOWN = 4,	   /* there are more addresses than we look at: neither ours nor foreign */
+	ARP_PLACE_ON_LINK = 8,	   /* within one of our subnets */
 	ARP_PLACE_HAS_SUBNET = 16, /* we have a subnet wider than one address */
 	ARP_PLACE_MOVABLE = 32,	   /* ours, but secondary or of length 32: how a service's address is added */
 };
@@ -55,11 +55,11 @@ struct arp_facts {
 
 /* What a frame breaks. */
 struct arp_verdict {
-	unsigned long long other_mac; /* duplicate-claim: who claimed the address before */
-	unsigned int rules;	      /* bits of enum arp_rule */
-	unsigned int mild;	      /* those of them that are harmless in this sub-case */
-	unsigned int count;	      /* of what `counted` counts */
-	unsigned int counted;	      /* the first rule by number that has a count */
+	unsigned long long other_mac;	     /* duplicate-claim: who claimed the address before */
+	unsigned int rules;		     /* bits of enum arp_rule */
+	unsigned int mild;		     /* those of them that are harmless in this sub-case */
+	unsigned int count;		     /* of what `counted` counts */
+	unsigned int counted;		     /* the first rule by number that has a count */
 	unsigned char details[NA_RULES_MAX]; /* enum arp_detail, by rule */
 };
 
@@ -92,7 +92,8 @@ ARP_INLINE void arp_break(struct arp_verdict *verdict, unsigned int rule, unsign
 /* Rules that deserve a warning or more, mild sub-cases apart. */
 #define ARP_RULES_SEVERE ((2u << ARP_RULE_MANY_ADDRESSES) - 1)
 
-/* The rule among those broken that has the entry: the first that is not mild, if it is worth a warning, or the first. */
+/* The rule among those broken that has the entry: the first that is not mild, if it is worth a warning, or the first.
+ */
 ARP_INLINE unsigned int arp_most_telling(unsigned int rules, unsigned int mild)
 {
 	unsigned int severe = rules & ~mild & ARP_RULES_SEVERE;

@@ -227,8 +227,8 @@ ARP_INLINE int arp_unsolicited_reply(const struct arp_facts *f)
 {
 	int is_for_us = f->destination_is_ours || f->eth_destination & ARP_MAC_GROUP_BIT;
 
-	return f->operation == ARP_OP_REPLY && f->target_place & ARP_PLACE_OURS && is_for_us &&
-	       !arp_is_gratuitous(f) && !f->was_asked;
+	return f->operation == ARP_OP_REPLY && f->target_place & ARP_PLACE_OURS && is_for_us && !arp_is_gratuitous(f) &&
+	       !f->was_asked;
 }
 
 /*

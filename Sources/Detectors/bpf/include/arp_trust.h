@@ -15,11 +15,11 @@ struct arp_trust {
 };
 
 /* Who has an address changes: all that says nothing else. */
-#define ARP_RULES_OF_CHANGE                                                                       \
+#define ARP_RULES_OF_CHANGE                                                                      \
 	(1u << ARP_RULE_LOCAL_SPOOF | 1u << ARP_RULE_FLIP_FLOP | 1u << ARP_RULE_BINDING_CHANGE | \
 	 1u << ARP_RULE_DUPLICATE_CLAIM | 1u << ARP_RULE_UNSOLICITED_REPLY)
 /* What a MAC does that stands for a service, not for a station. */
-#define ARP_RULES_OF_VIRTUAL_MACS                                                                   \
+#define ARP_RULES_OF_VIRTUAL_MACS                                                                     \
 	(1u << ARP_RULE_FLIP_FLOP | 1u << ARP_RULE_DUPLICATE_CLAIM | 1u << ARP_RULE_SENDER_MISMATCH | \
 	 1u << ARP_RULE_MANY_ADDRESSES)
 

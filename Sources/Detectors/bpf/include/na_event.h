@@ -66,7 +66,7 @@ struct na_rule_settings {
 	unsigned long long dedup_interval_ns; /* 0: every event is emitted */
 	unsigned long long token_interval_ns; /* RateLimitIntervalSec / RateLimitBurst */
 	unsigned long long burst_window_ns;   /* RateLimitIntervalSec */
-	unsigned int threshold; /* the rule's configurable number, 0 if it has none */
+	unsigned int threshold;		      /* the rule's configurable number, 0 if it has none */
 	unsigned int reserved;
 };
 

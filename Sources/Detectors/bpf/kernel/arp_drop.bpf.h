@@ -17,8 +17,8 @@ enum skb_drop_reason {
 	SKB_DROP_REASON_NOMEM,
 };
 
-#define IS_REASON(reason, name)                                           \
-	(bpf_core_enum_value_exists(enum skb_drop_reason, name) &&        \
+#define IS_REASON(reason, name)                                    \
+	(bpf_core_enum_value_exists(enum skb_drop_reason, name) && \
 	 (reason) == bpf_core_enum_value(enum skb_drop_reason, name))
 
 /* Global: the verifier looks at the list once. */

@@ -36,8 +36,8 @@ struct arp_frame {
 };
 
 /*
- * One frame on its way to a verdict. Too large for the stack; each program that judges frames has one per CPU to itself:
- * the kernel does not let a program interrupt itself.
+ * One frame on its way to a verdict. Too large for the stack; each program that judges frames has one per CPU to
+ * itself: the kernel does not let a program interrupt itself.
  */
 struct arp_work {
 	struct arp_facts facts;
@@ -87,8 +87,8 @@ struct behind_tags {
 };
 
 /*
- * Follows the tags that begin at `behind->offset`. Global, like all rarer ways: the verifier looks at it once, not again
- * on every way that leads here; such functions take the packet as an address.
+ * Follows the tags that begin at `behind->offset`. Global, like all rarer ways: the verifier looks at it once, not
+ * again on every way that leads here; such functions take the packet as an address.
  */
 __noinline int skip_tags(__u64 packet, struct behind_tags *behind)
 {

@@ -16,8 +16,7 @@ static __always_inline void recall_sender(const struct na_config *known, struct 
 	__u64 pair = (__u64)facts->target_ip << 32 | facts->sender_ip;
 	struct na_memory *claim;
 
-	facts->was_asked = now - known->started_ns < WARM_UP_NS ||
-			   na_peek(ARP_ASKED, facts->host, pair, now) != NULL;
+	facts->was_asked = now - known->started_ns < WARM_UP_NS || na_peek(ARP_ASKED, facts->host, pair, now) != NULL;
 	if (!facts->is_sent)
 		return;
 	claim = na_peek(ARP_CLAIM, facts->domain, facts->sender_ip, now);

@@ -10,16 +10,16 @@
 #include "memory.bpf.h"
 
 #define SECOND_NS 1000000000ULL
-#define ASKED_NS (5 * SECOND_NS)	  /* a reply later than that answers nothing */
-#define WARM_UP_NS SECOND_NS		  /* after the start, when a reply may be to a request from before it */
-#define TAKEOVER_NS (2 * SECOND_NS)	  /* in which who had an address before gives it up */
-#define ANSWERS_NS (2 * SECOND_NS)	  /* two answers within it are answers to one request */
-#define FLOOD_NS (2 * SECOND_NS)	  /* arp-request-flood */
-#define SCAN_NS (10 * SECOND_NS)	  /* arp-scan */
-#define GRATUITOUS_NS (10 * SECOND_NS)	  /* arp-gratuitous-flood */
-#define CLAIM_NS (60 * SECOND_NS)	  /* arp-duplicate-claim, arp-many-addresses */
-#define COMMON_NS (600 * SECOND_NS)	  /* what two MACs have in common */
-#define GRATUITOUS_SENDER_FACTOR 5	  /* a station may have several addresses to announce */
+#define ASKED_NS (5 * SECOND_NS)       /* a reply later than that answers nothing */
+#define WARM_UP_NS SECOND_NS	       /* after the start, when a reply may be to a request from before it */
+#define TAKEOVER_NS (2 * SECOND_NS)    /* in which who had an address before gives it up */
+#define ANSWERS_NS (2 * SECOND_NS)     /* two answers within it are answers to one request */
+#define FLOOD_NS (2 * SECOND_NS)       /* arp-request-flood */
+#define SCAN_NS (10 * SECOND_NS)       /* arp-scan */
+#define GRATUITOUS_NS (10 * SECOND_NS) /* arp-gratuitous-flood */
+#define CLAIM_NS (60 * SECOND_NS)      /* arp-duplicate-claim, arp-many-addresses */
+#define COMMON_NS (600 * SECOND_NS)    /* what two MACs have in common */
+#define GRATUITOUS_SENDER_FACTOR 5     /* a station may have several addresses to announce */
 
 /* What is remembered. */
 enum arp_memory {
@@ -54,8 +54,8 @@ static __always_inline __u64 sender_of(const struct arp_facts *facts)
 }
 
 /*
- * A request was seen, received or sent: who answers for its target to its sender within a while was asked. That somebody
- * else asked for the same address does not count: whoever wants to answer unasked would ask first himself.
+ * A request was seen, received or sent: who answers for its target to its sender within a while was asked. That
+ * somebody else asked for the same address does not count: whoever wants to answer unasked would ask first himself.
  */
 static __always_inline void remember_asked(const struct arp_facts *facts, __u64 now)
 {
@@ -180,7 +180,8 @@ __noinline int judge_claim(const struct arp_facts *facts, struct arp_verdict *ve
 
 	if (!facts || !verdict)
 		return 0;
-	if (facts->is_virtual || arp_is_virtual_router_mac(facts->sender_mac) || arp_is_nlb_multicast(facts->sender_mac))
+	if (facts->is_virtual || arp_is_virtual_router_mac(facts->sender_mac) ||
+	    arp_is_nlb_multicast(facts->sender_mac))
 		return 0;
 	claim = na_recall(ARP_CLAIM, facts->domain, facts->sender_ip, now, CLAIM_NS);
 	if (!claim)

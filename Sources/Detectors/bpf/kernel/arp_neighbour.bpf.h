@@ -171,7 +171,8 @@ static __always_inline void judge_binding(const struct na_config *known, __u64 d
 		return;
 	}
 	change->detail = effect;
-	if (trust.is_virtual || arp_is_virtual_router_mac(change->old_mac) || arp_is_virtual_router_mac(change->new_mac)) {
+	if (trust.is_virtual || arp_is_virtual_router_mac(change->old_mac) ||
+	    arp_is_virtual_router_mac(change->new_mac)) {
 		change->detail = ARP_DETAIL_BINDING_VIRTUAL;
 		return;
 	}

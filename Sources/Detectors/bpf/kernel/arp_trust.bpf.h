@@ -6,7 +6,7 @@
 #include "arp_trust.h"
 #include "trust.bpf.h"
 
-#define NA_TRUST_PREFIXES_MAX 8192 /* both generations of what the configuration may name; taken as it is used */
+#define NA_TRUST_PREFIXES_MAX 8192  /* both generations of what the configuration may name; taken as it is used */
 #define NA_TRUST_BINDINGS_MAX 16384 /* a binding takes two: itself, and that its address has any */
 
 struct {

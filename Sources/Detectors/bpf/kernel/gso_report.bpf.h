@@ -8,8 +8,8 @@
 #include "tun_device.bpf.h"
 
 /*
- * A packet on its way to a verdict: where it is judged, and what is known of it there. Too large for the stack; each hook
- * has one per CPU to itself, because the kernel does not let a program interrupt itself.
+ * A packet on its way to a verdict: where it is judged, and what is known of it there. Too large for the stack; each
+ * hook has one per CPU to itself, because the kernel does not let a program interrupt itself.
  */
 struct gso_view {
 	struct gso_facts facts;

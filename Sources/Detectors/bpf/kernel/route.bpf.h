@@ -8,9 +8,9 @@
 
 #include "core.h"
 
-#define NA_ROUTE_DEPTH 33    /* levels of the trie: one for each bit of an address, and the leaf */
-#define NA_ROUTE_ALIASES 16  /* routes of prefix 0.0.0.0 that are looked at */
-#define NA_ROUTE_HOPS 8	     /* next hops of a multipath route that are looked at */
+#define NA_ROUTE_DEPTH 33     /* levels of the trie: one for each bit of an address, and the leaf */
+#define NA_ROUTE_ALIASES 16   /* routes of prefix 0.0.0.0 that are looked at */
+#define NA_ROUTE_HOPS 8	      /* next hops of a multipath route that are looked at */
 #define NA_ROUTE_KEYLENGTH 32 /* fa_slen of a route of length 0 */
 
 /* The list of routes whose prefix begins with 0.0.0.0, or NULL. */
@@ -49,8 +49,8 @@ __noinline int na_is_next_hop(__u64 fib_info, __be32 address)
 			       BPF_CORE_READ(object, nh_info, fib_nhc.nhc_gw.ipv4) == address;
 	}
 	for (int i = 0; i < NA_ROUTE_HOPS && i < hops; i++) {
-		struct fib_nh *hop = (void *)route + bpf_core_field_offset(route->fib_nh) +
-				     i * bpf_core_type_size(struct fib_nh);
+		struct fib_nh *hop =
+			(void *)route + bpf_core_field_offset(route->fib_nh) + i * bpf_core_type_size(struct fib_nh);
 
 		if (BPF_CORE_READ(hop, nh_common.nhc_gw.ipv4) == address)
 			return 1;
