@@ -131,7 +131,7 @@ struct LiveSessionTests {
         let session = try session(detector, object: object(of: detector, without: [lost.hook]))
         session.attach(now: 1)
         let reason = "this kernel has no tracepoint \(lost.hook) with type information"
-        #expect(session.states == detector.probes.dropLast().map { _ in .attached } + [.failed(reason)])
+        #expect(session.states == detector.probes.dropLast().map { _ in .attached } + [.missing(reason)])
     }
 
     @Test(arguments: allDetectors) func aDetectorNoneOfWhoseHooksIsThereIsUnusable(_ detector: any Detector.Type) {

@@ -239,10 +239,11 @@ def peers(tmp_path):
 
 
 @pytest.fixture
-def healthy(lab, make_namespace):
+def healthy(request, lab, make_namespace):
     """Asserts that the daemon said just this, as `rule case`, of all the test's namespaces, and none above notice."""
 
     def check(*expected, possible=()):
+        request.node.by_chance = possible
         lab.healthy(make_namespace.made, expected, possible)
 
     return check

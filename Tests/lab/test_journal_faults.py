@@ -62,7 +62,8 @@ class Bed:
         """What the daemon says it lost on the way to the journal."""
         status = self.daemon.drained()
         assert_conserved(status)
-        return sum(account["lost_journal"] for account in status["rules"].values())
+        # Each of the frames breaks other rules, too, which lose the same entry.
+        return status["rules"]["arp-bad-sender-ip"]["lost_journal"]
 
     def close(self):
         self.tap.close()
