@@ -84,7 +84,7 @@ class Evidence:
         entries = [entry for entry in seen_by(item) if named(entry) not in by_chance]
         for row, rules in markers:
             if len(row) == 1:
-                self._resembles(row, rules, entries)
+                self._resembles(row, rules, entries, by_chance)
                 written = [row]
             else:
                 written = self._causes(row, entries)
@@ -102,9 +102,11 @@ class Evidence:
             self.rows[entry["NETANOMALY_RULE"], by][CAUSES[2]].add(", ".join(facts))
         return {(entry["NETANOMALY_RULE"], by) for entry in found}
 
-    def _resembles(self, row, rules, entries):
+    def _resembles(self, row, rules, entries, by_chance):
+        facts = {f"{entry['NETANOMALY_RULE']}: {said(entry)}" for entry in entries}
+        facts |= {"{}: at times {}".format(*name.split(" ", 1)) for name in by_chance}
         self.rows[row][RESEMBLES[1]].update(rules)
-        self.rows[row][RESEMBLES[2]] |= {f"{entry['NETANOMALY_RULE']}: {said(entry)}" for entry in entries} or {NOTHING}
+        self.rows[row][RESEMBLES[2]] |= facts or {NOTHING}
 
     def is_complete(self, row):
         """True when every test for that row ran and passed; rows named by a marker without a rule follow their `by`."""
