@@ -58,19 +58,23 @@ __noinline int judge(const struct gso_facts *facts, struct gso_verdict *verdict)
 	return 0;
 }
 
-/* Judging and reporting are functions of their own, so that the stack of the one is free for the other. */
-
-static __noinline int judge_from_owner(struct sk_buff *skb, __u32 probe)
+/* What an ordinary packet pays: its device is none of ours. */
+static __always_inline __u32 kind_of_packet(struct sk_buff *skb)
 {
 	struct net_device *dev = skb->dev;
-	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
-	struct gso_metadata gso;
+
+	return dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
+}
+
+/* Judging and reporting are functions of their own, so that the stack of the one is free for the other. */
+
+static __noinline int judge_from_owner(struct sk_buff *skb, __u32 kind, __u32 probe)
+{
+	struct gso_metadata gso = gso_read(skb);
+	struct net_device *dev = skb->dev;
 	struct gso_view *view;
 
-	if (kind == GSO_DEVICE_OTHER)
-		return 0;
-	gso = gso_read(skb);
-	if (!(gso.type | gso.size))
+	if (!dev || !(gso.type | gso.size))
 		return 0;
 	view = begin_view(probe, kind, NA_DIRECTION_RX);
 	if (!view)
@@ -85,24 +89,31 @@ static __noinline int judge_from_owner(struct sk_buff *skb, __u32 probe)
 SEC("tp_btf/netif_receive_skb_entry")
 int BPF_PROG(on_netif_receive_skb_entry, struct sk_buff *skb)
 {
-	return judge_from_owner(skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY)
-		       ? report(ctx, skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY)
-		       : 0;
+	__u32 kind = kind_of_packet(skb);
+
+	if (kind == GSO_DEVICE_OTHER || !judge_from_owner(skb, kind, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY))
+		return 0;
+	return report(ctx, skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY);
 }
 
 SEC("tp_btf/napi_gro_receive_entry")
 int BPF_PROG(on_napi_gro_receive_entry, struct sk_buff *skb)
 {
-	return judge_from_owner(skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY)
-		       ? report(ctx, skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY)
-		       : 0;
+	__u32 kind = kind_of_packet(skb);
+
+	if (kind == GSO_DEVICE_OTHER || !judge_from_owner(skb, kind, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY))
+		return 0;
+	return report(ctx, skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY);
 }
 
 SEC("tp_btf/napi_gro_frags_entry")
 int BPF_PROG(on_napi_gro_frags_entry, struct sk_buff *skb)
 {
-	return judge_from_owner(skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY) ? report(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY)
-								     : 0;
+	__u32 kind = kind_of_packet(skb);
+
+	if (kind == GSO_DEVICE_OTHER || !judge_from_owner(skb, kind, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY))
+		return 0;
+	return report(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY);
 }
 
 /* A macvtap or ipvtap sends for its owner, whose socket the packet still carries; what goes to it comes elsewhere. */
@@ -113,16 +124,14 @@ static __always_inline bool is_from_owner(struct sk_buff *skb, __u32 kind)
 	return kind != GSO_DEVICE_TUN && sk && sk->__sk_common.skc_family == NA_AF_UNSPEC;
 }
 
-static __noinline int judge_to_owner(struct sk_buff *skb, __u32 probe, __u32 stage)
+static __noinline int judge_to_owner(struct sk_buff *skb, __u32 kind, __u32 probe, __u32 stage)
 {
+	struct gso_metadata gso = gso_read(skb);
 	struct net_device *dev = skb->dev;
-	__u32 kind = dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
-	struct gso_metadata gso;
 	struct gso_view *view;
 
-	if (kind == GSO_DEVICE_OTHER)
+	if (!dev)
 		return 0;
-	gso = gso_read(skb);
 	/* A size, or what a local TCP segment without a size does not carry. */
 	if (!gso.size && (stage != GSO_STAGE_HANDED_OVER || !(gso.type & ~GSO_SOCKET_BITS)))
 		return 0;
@@ -142,17 +151,21 @@ static __noinline int judge_to_owner(struct sk_buff *skb, __u32 probe, __u32 sta
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(on_net_dev_queue, struct sk_buff *skb)
 {
-	return judge_to_owner(skb, GSO_PROBE_NET_DEV_QUEUE, GSO_STAGE_QUEUED)
-		       ? report(ctx, skb, GSO_PROBE_NET_DEV_QUEUE)
-		       : 0;
+	__u32 kind = kind_of_packet(skb);
+
+	if (kind == GSO_DEVICE_OTHER || !judge_to_owner(skb, kind, GSO_PROBE_NET_DEV_QUEUE, GSO_STAGE_QUEUED))
+		return 0;
+	return report(ctx, skb, GSO_PROBE_NET_DEV_QUEUE);
 }
 
 SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(on_net_dev_start_xmit, struct sk_buff *skb)
 {
-	return judge_to_owner(skb, GSO_PROBE_NET_DEV_START_XMIT, GSO_STAGE_HANDED_OVER)
-		       ? report(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT)
-		       : 0;
+	__u32 kind = kind_of_packet(skb);
+
+	if (kind == GSO_DEVICE_OTHER || !judge_to_owner(skb, kind, GSO_PROBE_NET_DEV_START_XMIT, GSO_STAGE_HANDED_OVER))
+		return 0;
+	return report(ctx, skb, GSO_PROBE_NET_DEV_START_XMIT);
 }
 
 /* A reason of its own for a bad device header; kernels before 6.16 have none. */

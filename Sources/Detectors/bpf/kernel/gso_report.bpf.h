@@ -15,10 +15,6 @@ struct gso_view {
 	struct gso_facts facts;
 	struct gso_packet packet;
 	struct gso_verdict verdict;
-	struct na_key place; /* namespace and device */
-	struct na_key key;
-	struct na_key trace; /* of gso-trace */
-	struct gso_numbers numbers;
 	__u64 device; /* its address */
 	__u64 location;
 	__u32 probe;
@@ -28,7 +24,11 @@ struct gso_view {
 	__u32 device_kind;
 	__u32 has_gso;
 	__u32 is_traced;
-	__u32 rules; /* broken, and not excused by trust */
+	__u32 rules;	     /* broken, and not excused by trust */
+	struct na_key place; /* namespace and device; the rest of it is 0 for ever */
+	struct na_key key;
+	struct na_key trace; /* of gso-trace */
+	struct gso_numbers numbers;
 };
 
 struct {
@@ -44,7 +44,8 @@ static __always_inline struct gso_view *begin_view(__u32 probe, __u32 kind, __u3
 
 	if (!view)
 		return NULL;
-	__builtin_memset(view, 0, sizeof(*view));
+	/* All but the keys, which are written before they are read. */
+	__builtin_memset(view, 0, __builtin_offsetof(struct gso_view, place));
 	view->probe = probe;
 	view->direction = direction;
 	view->device_kind = kind;
@@ -133,7 +134,18 @@ static __always_inline void set_key(struct gso_view *view)
 	key->a = (__u64)view->facts.ip_version << 56 | (__u64)view->device_kind << 48 | view->facts.type;
 	key->b = address_word(&view->facts, view->packet.source);
 	key->c = address_word(&view->facts, view->packet.destination);
-	gso_compared(&view->facts, key->rule, key->detail, &view->numbers);
+}
+
+/* The two numbers that an entry compares. */
+__noinline int compare(struct gso_view *view)
+{
+	struct gso_numbers none = {};
+
+	if (!view)
+		return 0;
+	view->numbers = none;
+	gso_compared(&view->facts, view->key.rule, view->key.detail, &view->numbers);
+	return 0;
 }
 
 /* gso-trace: every GSO packet at every hook. No key but the hook. */
@@ -182,6 +194,7 @@ static __noinline int report(void *ctx, struct sk_buff *skb, __u32 probe)
 		event = na_gate(ctx, i == 0 ? &view->trace : &view->key, &origin, now, sizeof(*event));
 		if (!event)
 			continue;
+		compare(view);
 		fill_packet(event, skb, view);
 		bpf_ringbuf_submit(event, 0);
 	}
