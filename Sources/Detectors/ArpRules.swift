@@ -49,7 +49,7 @@ enum ArpRules {
             priority: .warning, summary: "one address, or one station, is announced too often",
             threshold: RuleThreshold(
                 key: "MaxAnnouncements", defaultValue: 12, range: 1...10000,
-                meaning: "announcements of one address by one sender in 10 s that are not reported; in all, five times "
+                meaning: "announcements of one address by one sender in 10 s that are not reported; in all, 20 times "
                     + "as many")),
         Rule(
             "arp-request-flood", detector: ArpDetector.name, messageID: "9ef9f28158ca406c927533a4d7e89928",

@@ -47,7 +47,7 @@ struct GSOFacts {
         headers = Array(bytes(event.headers).prefix(Int(event.headers_length)))
     }
 
-    /// The words of a key are filled by `report()` in `gso_report.bpf.h`; IPv6 addresses are folded there.
+    /// The words of a key are filled by `set_key()` in `gso_report.bpf.h`; IPv6 addresses are folded there.
     init(_ key: na_key, interface: String?) {
         self.interface = interface
         ipVersion = UInt8(truncatingIfNeeded: key.a >> 56)

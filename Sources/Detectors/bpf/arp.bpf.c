@@ -100,11 +100,13 @@ static __noinline int judge_frame_sent(void *ctx, struct sk_buff *skb)
 		return 0;
 	work->facts.is_sent = 1;
 	take_place(dev, work);
-	if (!copy_frame(ctx, skb, dev, work) || was_judged_above(skb, dev))
+	if (!copy_frame(ctx, skb, dev, work))
 		return 0;
+	work->now = bpf_ktime_get_boot_ns();
+	if (was_judged_above(skb, dev))
+		return note_request(work);
 	take_first_address(dev, work);
 	work->device = (__u64)dev;
-	work->now = bpf_ktime_get_boot_ns();
 	judge_sent(work, sk && sk->__sk_common.skc_family == NA_AF_PACKET);
 	return is_reported(known, work);
 }

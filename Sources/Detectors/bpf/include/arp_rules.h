@@ -140,6 +140,13 @@ ARP_INLINE int arp_is_gratuitous(const struct arp_facts *f)
 	return f->sender_ip != 0 && f->sender_ip == f->target_ip;
 }
 
+/* True for a gratuitous ARP that is sent to all, as announcements are; one that is sent to one station is aimed at it.
+ */
+ARP_INLINE int arp_is_announcement(const struct arp_facts *f)
+{
+	return arp_is_gratuitous(f) && (!f->has_ethernet || f->eth_destination & ARP_MAC_GROUP_BIT);
+}
+
 /* arp-address-conflict: another station has, or is about to take, an address of ours. */
 ARP_INLINE unsigned int arp_address_conflict(const struct arp_facts *f)
 {

@@ -16,6 +16,7 @@
 
 /* Two addresses are looked up in one walk: the answer for the first stands in the low byte, for the second above it. */
 #define NA_SECOND 8
+#define NA_UNKNOWN_BOTH (ARP_PLACE_UNKNOWN | ARP_PLACE_UNKNOWN << NA_SECOND) /* there is more than we look at */
 
 /* One address of a device. */
 struct na_own_address {
@@ -61,7 +62,7 @@ static __always_inline __u32 na_relation(__be32 ip, const struct na_own_address 
 	if (ip == own->local && (own->length == 32 || own->flags & NA_IFA_SECONDARY))
 		place |= ARP_PLACE_MOVABLE;
 	/* /31 and /32 have no broadcast address (RFC 3021). */
-	if (ip == own->broadcast && own->length < 31)
+	if ((ip == own->broadcast || ip == (own->network | ~own->mask)) && own->length < 31)
 		place |= ARP_PLACE_SUBNET_BROADCAST;
 	if (((ip ^ own->network) & own->mask) == 0)
 		place |= ARP_PLACE_ON_LINK;
@@ -139,7 +140,8 @@ static __always_inline __u32 na_relation_to_first(__be32 ip, struct in_ifaddr *f
 	__u32 place = is_ours * ARP_PLACE_OURS;
 
 	place |= is_ours * (is_host | (first->ifa_flags & NA_IFA_SECONDARY)) * ARP_PLACE_MOVABLE;
-	place |= na_is_zero(ip ^ first->ifa_broadcast) * (1 - (is_host | is_pair)) * ARP_PLACE_SUBNET_BROADCAST;
+	place |= (na_is_zero(ip ^ first->ifa_broadcast) | na_is_zero(ip ^ (first->ifa_address | ~first->ifa_mask))) *
+		 (1 - (is_host | is_pair)) * ARP_PLACE_SUBNET_BROADCAST;
 	place |= na_is_zero((ip ^ first->ifa_address) & first->ifa_mask) * ARP_PLACE_ON_LINK;
 	return place | (1 - is_host) * ARP_PLACE_HAS_SUBNET;
 }
@@ -164,7 +166,7 @@ __noinline int na_find_addresses(__u64 at, __be32 first, __be32 second)
 	for (int i = 0; i < NA_ADDRESSES_MAX && at; i++) {
 		places |= na_look_at_address(&at, first, second);
 	}
-	return at ? places | ARP_PLACE_UNKNOWN | ARP_PLACE_UNKNOWN << NA_SECOND : places;
+	return at ? places | NA_UNKNOWN_BOTH : places;
 }
 
 __noinline __u64 na_addresses_of(__u64 device)
@@ -185,7 +187,7 @@ __noinline int na_find_upper_addresses(__u64 device, __be32 first, __be32 second
 		if (na_vlan_behind((__u64)upper, vlan) == NA_VLAN_NONE)
 			places |= na_find_addresses(na_addresses_of((__u64)upper), first, second);
 	}
-	return places;
+	return na_next_upper(&walk) ? places | NA_UNKNOWN_BOTH : places;
 }
 
 /* Two levels up: a VLAN or bridge on a bond, a macvlan on a bridge. */
@@ -204,7 +206,7 @@ __noinline int na_find_stacked_addresses(__u64 device, __be32 first, __be32 seco
 		if (behind != NA_VLAN_FOREIGN)
 			places |= na_find_upper_addresses((__u64)upper, first, second, behind);
 	}
-	return places;
+	return na_next_upper(&walk) ? places | NA_UNKNOWN_BOTH : places;
 }
 
 __noinline int na_is_upper_mac(__u64 device, __u64 mac)

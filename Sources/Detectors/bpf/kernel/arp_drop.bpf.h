@@ -55,7 +55,8 @@ static __noinline int dropped(void *ctx, struct sk_buff *skb, __u64 location, __
 	work->key.rule = ARP_RULE_DROPPED;
 	work->key.a = location;
 	work->key.b = reason;
-	origin.direction = skb->skb_iif || is_before_reception(reason) ? NA_DIRECTION_RX : NA_DIRECTION_TX;
+	origin.direction =
+		skb->skb_iif == dev->ifindex || is_before_reception(reason) ? NA_DIRECTION_RX : NA_DIRECTION_TX;
 	if (!na_left_by_trust(known, 1u << ARP_RULE_DROPPED, 0, na_device_address(skb)))
 		return 0;
 	event = na_gate(ctx, &work->key, &origin, bpf_ktime_get_boot_ns(), sizeof(*event));

@@ -107,7 +107,7 @@ __noinline int skip_tags(__u64 packet, struct behind_tags *behind)
 			return 0;
 		bpf_probe_read_kernel(&tag, sizeof(tag), BPF_CORE_READ(skb, head) + behind->offset);
 		/* The innermost tag names the network that the ARP belongs to. */
-		behind->vlan = bpf_ntohs(tag.tci) & NA_VLAN_VID_MASK;
+		behind->vlan = na_vlan_id(bpf_ntohs(tag.tci));
 		behind->protocol = tag.protocol;
 		behind->offset += NA_VLAN_HLEN;
 	}

@@ -70,8 +70,21 @@ __noinline int judge_received(struct arp_work *work)
 		if (trust.is_bound && !trust.is_known)
 			arp_break(&work->verdict, ARP_RULE_DUPLICATE_CLAIM, ARP_DETAIL_CLAIM_KNOWN_BINDING);
 		remember_heard(&work->frame, &work->facts, work->now);
+		if (work->has_upper)
+			remember_effect(&work->facts, work->now);
 	}
 	settle_verdict(known, work, &trust);
+	return 0;
+}
+
+/* A frame that was judged on the device above: here, in another namespace perhaps, an answer is due, too. */
+__noinline int note_request(struct arp_work *work)
+{
+	if (!work)
+		return 0;
+	take_facts(work);
+	if (work->facts.operation == ARP_OP_REQUEST && work->frame.has_addresses)
+		remember_asked(&work->facts, work->now);
 	return 0;
 }
 

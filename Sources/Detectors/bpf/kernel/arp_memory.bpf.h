@@ -19,7 +19,7 @@
 #define GRATUITOUS_NS (10 * SECOND_NS) /* arp-gratuitous-flood */
 #define CLAIM_NS (60 * SECOND_NS)      /* arp-duplicate-claim, arp-many-addresses */
 #define COMMON_NS (600 * SECOND_NS)    /* what two MACs have in common */
-#define GRATUITOUS_SENDER_FACTOR 5     /* a station may have several addresses to announce */
+#define GRATUITOUS_SENDER_FACTOR 20    /* a station may have several addresses to announce */
 
 /* What is remembered. */
 enum arp_memory {
@@ -31,6 +31,7 @@ enum arp_memory {
 	ARP_TAKEOVER,	       /* sender, address: a is when it first announced an address of ours */
 	ARP_CLAIM,	       /* domain, address: a is the last claimant's MAC, b when it answered */
 	ARP_CLAIM_CHANGES,     /* domain, address: how often the claimant changed unasked */
+	ARP_EFFECT,	       /* MAC, address: a is the effect of the last frame, where another device sees it again */
 	ARP_COMMON,	       /* two MACs: a is an address both claimed, b is 1 if there are more */
 	ARP_CLAIMED,	       /* sender: how many addresses it claimed */
 	ARP_BINDING,	       /* domain, address: a is the neighbour's MAC before, b the bits of how it changed */
@@ -131,9 +132,15 @@ __noinline int judge_takeover(const struct arp_facts *facts, struct arp_verdict 
 		return 0;
 	if (!takeover->a)
 		takeover->a = now;
+	takeover->until_ns = now + CLAIM_NS;
 	if (now - takeover->a < TAKEOVER_NS)
 		arp_break(verdict, ARP_RULE_ADDRESS_CONFLICT, ARP_DETAIL_CONFLICT_TAKEOVER);
 	return 0;
+}
+
+static __always_inline bool is_unasked_reply(const struct arp_facts *facts)
+{
+	return facts->operation == ARP_OP_REPLY && !arp_is_announcement(facts) && !facts->was_asked;
 }
 
 /* True when the two MACs claim several addresses both: one host's two cards, or a pair that hands them over. */
@@ -163,8 +170,11 @@ static __always_inline __u32 judge_change(const struct arp_facts *facts, const s
 	if (is_answer)
 		return claim->b && now - claim->b < ANSWERS_NS ? ARP_DETAIL_CLAIM_BOTH_ANSWER : ARP_DETAIL_NONE;
 	*changes = na_count_in_window(ARP_CLAIM_CHANGES, facts->domain, facts->sender_ip, now, CLAIM_NS);
-	if (facts->operation == ARP_OP_REPLY && !arp_is_gratuitous(facts) && !facts->was_asked)
+	if (is_unasked_reply(facts))
 		return ARP_DETAIL_CLAIM_UNASKED;
+	/* A router with a virtual MAC speaks from its own, too. */
+	if (arp_is_virtual_router_mac(claim->a))
+		return ARP_DETAIL_NONE;
 	if (*changes < na_threshold(ARP_RULE_DUPLICATE_CLAIM))
 		return ARP_DETAIL_CLAIM_MOVED;
 	return is_shared ? ARP_DETAIL_CLAIM_ONE_HOST : ARP_DETAIL_CLAIM_ALTERNATING;
@@ -180,14 +190,14 @@ __noinline int judge_claim(const struct arp_facts *facts, struct arp_verdict *ve
 
 	if (!facts || !verdict)
 		return 0;
-	if (facts->is_virtual || arp_is_virtual_router_mac(facts->sender_mac) ||
-	    arp_is_nlb_multicast(facts->sender_mac))
+	if (facts->is_virtual || arp_is_nlb_multicast(facts->sender_mac))
 		return 0;
 	claim = na_recall(ARP_CLAIM, facts->domain, facts->sender_ip, now, CLAIM_NS);
 	if (!claim)
 		return 0;
 	is_answer = facts->operation == ARP_OP_REPLY && !arp_is_gratuitous(facts) && facts->was_asked;
-	if (claim->a && claim->a != facts->sender_mac) {
+	/* A virtual MAC disputes nobody's claim, but its own may be disputed. */
+	if (claim->a && claim->a != facts->sender_mac && !arp_is_virtual_router_mac(facts->sender_mac)) {
 		detail = judge_change(facts, claim, is_answer, now, &changes);
 		if (detail)
 			break_counted(verdict, ARP_RULE_DUPLICATE_CLAIM, detail, changes);

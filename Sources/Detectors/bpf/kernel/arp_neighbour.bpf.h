@@ -14,6 +14,7 @@
 /* NEIGH_UPDATE_F_ADMIN is bit 31 in older kernels and bit 7 in newer ones; a macro, so BTF cannot tell which. */
 #define NEIGH_UPDATE_ADMIN 0x80000080
 
+#define EFFECT_NS (2 * SECOND_NS)
 #define HEARD_NS 1000000ULL		/* from a frame's reception to its effect on the table, on the same CPU */
 #define FLIP_FLOP_NS (1200 * SECOND_NS) /* how long the MAC before is remembered */
 #define CHANGES_NS (60 * SECOND_NS)
@@ -47,12 +48,25 @@ static __always_inline void remember_heard(const struct arp_frame *frame, const 
 	heard->sender_mac = facts->sender_mac;
 	heard->sender_ip = facts->sender_ip;
 	heard->effect = ARP_DETAIL_BINDING_APPLIED;
-	if (arp_is_gratuitous(facts))
+	if (arp_is_announcement(facts))
 		heard->effect = ARP_DETAIL_BINDING_ANNOUNCED;
 	else if (facts->operation == ARP_OP_REPLY && facts->was_asked)
 		heard->effect = ARP_DETAIL_BINDING_ANSWERED;
 	heard->frame = *frame;
 	heard->facts = *facts;
+}
+
+/* A macvlan gives a broadcast to its devices later, by a worker on any CPU: their neighbours change unheard. */
+static __always_inline void remember_effect(const struct arp_facts *facts, __u64 now)
+{
+	__u32 zero = 0;
+	struct arp_heard *heard = bpf_map_lookup_elem(&last_heard, &zero);
+	struct na_memory *effect = na_recall(ARP_EFFECT, facts->sender_mac, facts->sender_ip, now, EFFECT_NS);
+
+	if (!heard || !effect)
+		return;
+	effect->a = heard->effect;
+	effect->until_ns = now + EFFECT_NS;
 }
 
 /* A change of the neighbour table. */
@@ -152,12 +166,21 @@ static __always_inline __u32 how_it_flips(__u64 effects, __u32 changes)
 	return ARP_DETAIL_NONE;
 }
 
+/* What the frame behind a change would do, as another device saw it. */
+static __always_inline __u32 effect_elsewhere(const struct arp_change *change, __u64 now)
+{
+	struct na_memory *effect = na_peek(ARP_EFFECT, change->new_mac, change->ip, now);
+
+	return effect ? effect->a : ARP_DETAIL_BINDING_APPLIED;
+}
+
 /* The MAC behind a valid binding is about to change, or somebody tries to change it. */
 static __always_inline void judge_binding(const struct na_config *known, __u64 domain, __u32 flags, __u64 now,
 					  struct arp_change *change)
 {
 	struct arp_heard *heard = frame_behind(change, now);
-	__u32 effect = heard ? heard->effect : ARP_DETAIL_BINDING_APPLIED;
+	__u32 effect = heard ? heard->effect : effect_elsewhere(change, now);
+	bool is_forced = effect == ARP_DETAIL_BINDING_APPLIED && heard && heard->facts.operation == ARP_OP_REPLY;
 	struct arp_trust trust = {};
 	struct na_memory *before;
 	bool is_back;
@@ -171,8 +194,9 @@ static __always_inline void judge_binding(const struct na_config *known, __u64 d
 		return;
 	}
 	change->detail = effect;
-	if (trust.is_virtual || arp_is_virtual_router_mac(change->old_mac) ||
-	    arp_is_virtual_router_mac(change->new_mac)) {
+	/* Not by a reply that nobody asked for: a virtual router needs none. */
+	if (!is_forced && (trust.is_virtual || arp_is_virtual_router_mac(change->old_mac) ||
+			   arp_is_virtual_router_mac(change->new_mac))) {
 		change->detail = ARP_DETAIL_BINDING_VIRTUAL;
 		return;
 	}

@@ -80,7 +80,10 @@ __noinline int find_trust(__u64 mac, __u64 other_mac, __u32 ip, struct arp_trust
 		trust->is_service = mark->flags & NA_TRUST_SERVICE_ADDRESS;
 	}
 	trust->is_bound = is_binding(ip, 0, known->generation);
-	trust->is_known = trust->is_bound && is_binding(ip, mac, known->generation);
+	trust->is_known = trust->is_bound && mac && is_binding(ip, mac, known->generation);
+	/* Whose an address is says more than what kind of MAC claims it. */
+	if (trust->is_bound && !trust->is_known)
+		trust->is_virtual = 0;
 	return 0;
 }
 

@@ -272,6 +272,12 @@ static __always_inline bool na_is_vlan(__be16 protocol)
 	return protocol == bpf_htons(NA_ETH_P_8021Q) || protocol == bpf_htons(NA_ETH_P_8021AD);
 }
 
+/* Id 0 is no VLAN, but a priority for the untagged network (802.1Q, 9.6). */
+static __always_inline __u16 na_vlan_id(__u16 tci)
+{
+	return tci & NA_VLAN_VID_MASK ? tci & NA_VLAN_VID_MASK : NA_VLAN_NONE;
+}
+
 /* The VLAN id of a tag that hardware or the kernel took out of the frame, or NA_VLAN_NONE. */
 static __always_inline __u16 na_offloaded_vlan(struct sk_buff *skb)
 {
@@ -281,7 +287,7 @@ static __always_inline __u16 na_offloaded_vlan(struct sk_buff *skb)
 	} else if (!BPF_CORE_READ_BITFIELD_PROBED(skb, vlan_present)) {
 		return NA_VLAN_NONE;
 	}
-	return skb->vlan_tci & NA_VLAN_VID_MASK;
+	return na_vlan_id(skb->vlan_tci);
 }
 
 /* The packet as a number for a global function; `ctx` holds it as every hook's first argument. */
