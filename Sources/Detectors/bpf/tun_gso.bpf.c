@@ -66,6 +66,14 @@ static __always_inline __u32 kind_of_packet(struct sk_buff *skb)
 	return dev ? gso_device_kind(dev) : GSO_DEVICE_OTHER;
 }
 
+/* And the owner's own without GSO. */
+static __always_inline bool has_metadata(struct sk_buff *skb)
+{
+	struct gso_metadata gso = gso_read(skb);
+
+	return gso.type | gso.size;
+}
+
 /* Judging and reporting are functions of their own, so that the stack of the one is free for the other. */
 
 static __noinline int judge_from_owner(struct sk_buff *skb, __u32 kind, __u32 probe)
@@ -74,7 +82,7 @@ static __noinline int judge_from_owner(struct sk_buff *skb, __u32 kind, __u32 pr
 	struct net_device *dev = skb->dev;
 	struct gso_view *view;
 
-	if (!dev || !(gso.type | gso.size))
+	if (!dev)
 		return 0;
 	view = begin_view(probe, kind, NA_DIRECTION_RX);
 	if (!view)
@@ -91,7 +99,8 @@ int BPF_PROG(on_netif_receive_skb_entry, struct sk_buff *skb)
 {
 	__u32 kind = kind_of_packet(skb);
 
-	if (kind == GSO_DEVICE_OTHER || !judge_from_owner(skb, kind, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY))
+	if (kind == GSO_DEVICE_OTHER || !has_metadata(skb) ||
+	    !judge_from_owner(skb, kind, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY))
 		return 0;
 	return report(ctx, skb, GSO_PROBE_NETIF_RECEIVE_SKB_ENTRY);
 }
@@ -101,7 +110,8 @@ int BPF_PROG(on_napi_gro_receive_entry, struct sk_buff *skb)
 {
 	__u32 kind = kind_of_packet(skb);
 
-	if (kind == GSO_DEVICE_OTHER || !judge_from_owner(skb, kind, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY))
+	if (kind == GSO_DEVICE_OTHER || !has_metadata(skb) ||
+	    !judge_from_owner(skb, kind, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY))
 		return 0;
 	return report(ctx, skb, GSO_PROBE_NAPI_GRO_RECEIVE_ENTRY);
 }
@@ -111,7 +121,8 @@ int BPF_PROG(on_napi_gro_frags_entry, struct sk_buff *skb)
 {
 	__u32 kind = kind_of_packet(skb);
 
-	if (kind == GSO_DEVICE_OTHER || !judge_from_owner(skb, kind, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY))
+	if (kind == GSO_DEVICE_OTHER || !has_metadata(skb) ||
+	    !judge_from_owner(skb, kind, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY))
 		return 0;
 	return report(ctx, skb, GSO_PROBE_NAPI_GRO_FRAGS_ENTRY);
 }
