@@ -7,9 +7,9 @@
  * belongs to, net_dev_queue again for each device below the one it was sent on.
  */
 #include "kernel/arp_drop.bpf.h"
-#include "kernel/arp_judge.bpf.h"
 #include "kernel/arp_neighbour.bpf.h"
 #include "kernel/sweep.bpf.h"
+#include "judge/arp_judge.h"
 
 /* What a sent frame looked like one device up, to know it again; per CPU: stacked devices send synchronously. */
 struct arp_sent {

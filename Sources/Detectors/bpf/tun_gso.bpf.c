@@ -6,7 +6,6 @@
  * A packet without GSO metadata, and one on any other device, is let go after a few loads. gso_type is read as the
  * kernel's 32 bits from skb_shared_info: the classic tracepoints cut it to 16 and so lose UDP segmentation.
  */
-#include "kernel/gso_packet.bpf.h"
 #include "kernel/tun_device.bpf.h"
 #include "kernel/gso_report.bpf.h"
 #include "kernel/sweep.bpf.h"
@@ -279,13 +278,13 @@ static __always_inline int judge_drop(struct sk_buff *skb, __u64 location, __u32
 	if (has_size && is_bad_gso(reason))
 		return dropped(skb, location, reason, false);
 	switch (drop_site(location)) {
-	case DROP_SITE_TUN_WRITE:
+	case GSO_DROP_TUN_WRITE:
 		return skb->dev ? 0 : tun_header_rejected(skb, location, reason);
-	case DROP_SITE_TAP_WRITE:
+	case GSO_DROP_TAP_WRITE:
 		return tap_header_rejected(skb, location, reason);
-	case DROP_SITE_SEGMENTATION:
+	case GSO_DROP_SEGMENTATION:
 		return has_size ? dropped(skb, location, reason, false) : 0;
-	case DROP_SITE_READ:
+	case GSO_DROP_READ:
 		return has_size ? dropped(skb, location, reason, true) : 0;
 	default:
 		return 0;

@@ -13,5 +13,8 @@
 #include "tun_gso_facts.h"
 #include "tun_gso_rules.h"
 #include "tun_gso_judge.h"
+#include "na_host.h"
+#include "arp_sight.h"
+#include "gso_sight.h"
 
 #endif

@@ -95,6 +95,15 @@ enum gso_device_kind {
 	GSO_DEVICE_IPVTAP = 3,
 };
 
+/* The code that dropped a packet, by its name. */
+enum gso_drop_site {
+	GSO_DROP_OTHER = 1,
+	GSO_DROP_TUN_WRITE = 2,	   /* tun_get_user, and tun_sendmsg for vhost's batches */
+	GSO_DROP_TAP_WRITE = 3,	   /* tap_get_user: macvtap and ipvtap */
+	GSO_DROP_SEGMENTATION = 4, /* validate_xmit_skb */
+	GSO_DROP_READ = 5,	   /* tun_do_read, tap_do_read */
+};
+
 /*
  * The kernel's gso_type bits (SKB_GSO_* of linux/skbuff.h). They are an anonymous enum there, which CO-RE cannot look
  * up by name; the values have stood since 4.14, before tp_btf, and only grew. A test compares them with the running

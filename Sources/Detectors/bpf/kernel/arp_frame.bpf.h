@@ -4,56 +4,7 @@
 #define NA_ARP_FRAME_BPF_H
 
 #include "addresses.bpf.h"
-#include "arp_rules.h"
-#include "gate.bpf.h"
-
-struct arp_wire {
-	__be16 hardware_type;
-	__be16 protocol_type;
-	__u8 hardware_length;
-	__u8 protocol_length;
-	__be16 operation;
-	__u8 sender_mac[ARP_MAC_LEN];
-	__u8 sender_ip[4];
-	__u8 target_mac[ARP_MAC_LEN];
-	__u8 target_ip[4];
-};
-
-struct ethernet_wire {
-	__u8 destination[ARP_MAC_LEN];
-	__u8 source[ARP_MAC_LEN];
-	__be16 type;
-};
-
-/* One frame as far as it could be read. */
-struct arp_frame {
-	struct ethernet_wire ethernet;
-	struct arp_wire arp; /* right behind it: one copy takes both */
-	__be32 sender_ip;
-	__be32 target_ip;
-	__u16 vlan;
-	bool has_addresses;
-};
-
-/*
- * One frame on its way to a verdict. Too large for the stack; each program that judges frames has one per CPU to
- * itself: the kernel does not let a program interrupt itself.
- */
-struct arp_work {
-	struct arp_facts facts;
-	struct arp_verdict verdict;
-	struct na_key key;
-	__u64 now;
-	__u64 device;	   /* its address */
-	__u64 addresses;   /* where its second IPv4 address stands; 0: none */
-	__u64 mac_address; /* where its MAC stands */
-	__u32 rules;	   /* broken, and not excused by trust */
-	__u32 places;	   /* what the frame's addresses are to the device's first */
-	bool has_upper;
-	bool is_traced;
-	struct arp_frame frame;
-	struct na_key trace; /* of arp-trace */
-};
+#include "judge/arp_work.h"
 
 enum arp_worker {
 	ARP_WORKER_RECEIVED,
@@ -195,35 +146,6 @@ static __always_inline void take_first_address(struct net_device *dev, struct ar
 	work->addresses = (__u64)first->ifa_next;
 }
 
-/* What the header says, in host byte order. */
-static __always_inline void take_facts(struct arp_work *work)
-{
-	struct arp_frame *frame = &work->frame;
-	struct arp_facts *facts = &work->facts;
-
-	facts->hardware_type = bpf_ntohs(frame->arp.hardware_type);
-	facts->protocol_type = bpf_ntohs(frame->arp.protocol_type);
-	facts->hardware_length = frame->arp.hardware_length;
-	facts->protocol_length = frame->arp.protocol_length;
-	facts->operation = bpf_ntohs(frame->arp.operation);
-	frame->has_addresses =
-		facts->length >= ARP_PACKET_LEN && facts->hardware_length == ARP_MAC_LEN && facts->protocol_length == 4;
-	frame->sender_ip = 0;
-	frame->target_ip = 0;
-	if (frame->has_addresses) {
-		__builtin_memcpy(&frame->sender_ip, frame->arp.sender_ip, 4);
-		__builtin_memcpy(&frame->target_ip, frame->arp.target_ip, 4);
-		facts->sender_ip = bpf_ntohl(frame->sender_ip);
-		facts->target_ip = bpf_ntohl(frame->target_ip);
-		facts->sender_mac = na_mac_bits(frame->arp.sender_mac);
-		facts->target_mac = na_mac_bits(frame->arp.target_mac);
-	}
-	if (facts->has_ethernet) {
-		facts->eth_source = na_mac_bits(frame->ethernet.source);
-		facts->eth_destination = na_mac_bits(frame->ethernet.destination);
-	}
-}
-
 /* What its addresses are to the place where a frame was seen. */
 static __always_inline void find_addresses(struct arp_work *work)
 {
@@ -265,31 +187,6 @@ static __always_inline void find_macs(struct arp_work *work)
 	facts->device_mac = na_mac_bits(mac);
 	facts->sender_mac_is_ours = is_our_mac(work, facts->sender_mac);
 	facts->destination_is_ours = is_our_mac(work, facts->eth_destination);
-}
-
-static __always_inline void fill_frame(struct arp_event *event, const struct arp_frame *frame,
-				       const struct arp_facts *facts)
-{
-	event->length = facts->length;
-	event->hardware_type = facts->hardware_type;
-	event->protocol_type = facts->protocol_type;
-	event->hardware_length = facts->hardware_length;
-	event->protocol_length = facts->protocol_length;
-	event->operation = facts->operation;
-	event->vlan = frame->vlan;
-	event->has_header = facts->length >= ARP_HEADER_LEN;
-	event->has_addresses = frame->has_addresses;
-	event->has_ethernet = facts->has_ethernet;
-	if (facts->has_ethernet) {
-		__builtin_memcpy(event->eth_destination, frame->ethernet.destination, ARP_MAC_LEN);
-		__builtin_memcpy(event->eth_source, frame->ethernet.source, ARP_MAC_LEN);
-	}
-	if (frame->has_addresses) {
-		event->sender_ip = frame->sender_ip;
-		event->target_ip = frame->target_ip;
-		__builtin_memcpy(event->sender_mac, frame->arp.sender_mac, ARP_MAC_LEN);
-		__builtin_memcpy(event->target_mac, frame->arp.target_mac, ARP_MAC_LEN);
-	}
 }
 
 #endif

@@ -135,15 +135,7 @@ static __always_inline struct owner tap_of_socket(struct sock *sk)
 	return owner;
 }
 
-/* What code dropped a packet, learned once per address by asking the kernel for its name. */
-enum drop_site {
-	DROP_SITE_OTHER = 1,
-	DROP_SITE_TUN_WRITE = 2,    /* tun_get_user, and tun_sendmsg for vhost's batches */
-	DROP_SITE_TAP_WRITE = 3,    /* tap_get_user: macvtap and ipvtap */
-	DROP_SITE_SEGMENTATION = 4, /* validate_xmit_skb */
-	DROP_SITE_READ = 5,	    /* tun_do_read, tap_do_read */
-};
-
+/* What code dropped a packet (enum gso_drop_site), learned once per address by asking the kernel for its name. */
 #define DROP_SITES_MAX 1024 /* kfree_skb call sites in a kernel: some 600; a full table only costs naming again */
 
 struct {
@@ -162,14 +154,14 @@ static __always_inline __u32 name_drop_site(__u64 location)
 
 	bpf_snprintf(name, sizeof(name), format, &location, sizeof(location));
 	if (STARTS_WITH(name, "validate_xmit_skb"))
-		return DROP_SITE_SEGMENTATION;
+		return GSO_DROP_SEGMENTATION;
 	if (STARTS_WITH(name, "tun_get_user") || STARTS_WITH(name, "tun_sendmsg") || STARTS_WITH(name, "tun_xdp_one"))
-		return DROP_SITE_TUN_WRITE;
+		return GSO_DROP_TUN_WRITE;
 	if (STARTS_WITH(name, "tap_get_user"))
-		return DROP_SITE_TAP_WRITE;
+		return GSO_DROP_TAP_WRITE;
 	if (STARTS_WITH(name, "tun_do_read") || STARTS_WITH(name, "tap_do_read"))
-		return DROP_SITE_READ;
-	return DROP_SITE_OTHER;
+		return GSO_DROP_READ;
+	return GSO_DROP_OTHER;
 }
 
 static __always_inline __u32 drop_site(__u64 location)

@@ -3,12 +3,11 @@
  * The judging of one frame, from its facts to the key of its entry. Global functions over a frame's working memory: the
  * verifier looks at each once, and the programs that call them stay short.
  */
-#ifndef NA_ARP_JUDGE_BPF_H
-#define NA_ARP_JUDGE_BPF_H
+#ifndef NA_ARP_JUDGE_H
+#define NA_ARP_JUDGE_H
 
-#include "arp_memory.bpf.h"
-#include "arp_neighbour.bpf.h"
-#include "arp_report.bpf.h"
+#include "arp_binding.h"
+#include "arp_entry.h"
 
 /* What was known of the sender's address before this frame. What was before the daemon's start counts as asked. */
 static __always_inline void recall_sender(const struct na_config *known, struct arp_facts *facts, __u64 now)
@@ -43,14 +42,14 @@ static __always_inline void look_up_trust(const struct na_config *known, struct 
 	facts->is_virtual = trust->is_virtual;
 }
 
-__noinline int judge_header(const struct arp_facts *facts, struct arp_verdict *verdict)
+NA_STEP int judge_header(const struct arp_facts *facts, struct arp_verdict *verdict)
 {
 	if (facts && verdict)
 		arp_judge_received(facts, verdict);
 	return 0;
 }
 
-__noinline int judge_received(struct arp_work *work)
+NA_STEP int judge_received(struct arp_work *work)
 {
 	struct na_config *known = na_config_slot();
 	struct arp_trust trust = {};
@@ -78,7 +77,7 @@ __noinline int judge_received(struct arp_work *work)
 }
 
 /* A frame that was judged on the device above: here, in another namespace perhaps, an answer is due, too. */
-__noinline int note_request(struct arp_work *work)
+NA_STEP int note_request(struct arp_work *work)
 {
 	if (!work)
 		return 0;
@@ -89,7 +88,7 @@ __noinline int note_request(struct arp_work *work)
 }
 
 /* The kernel's own frames have no socket: they are true, and only tell what was asked for. */
-__noinline int judge_sent(struct arp_work *work, __u32 is_process)
+NA_STEP int judge_sent(struct arp_work *work, __u32 is_process)
 {
 	struct na_config *known = na_config_slot();
 	struct arp_trust trust = {};

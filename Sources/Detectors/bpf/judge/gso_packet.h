@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Reading a packet's GSO metadata and headers. Headers are only ever read inside the linear area. */
-#ifndef NA_GSO_PACKET_BPF_H
-#define NA_GSO_PACKET_BPF_H
+#ifndef NA_GSO_PACKET_H
+#define NA_GSO_PACKET_H
 
-#include "core.h"
 #include "tun_gso_judge.h"
+#include "where.h"
+
+#ifdef __bpf__
+#include "../kernel/trust.bpf.h"
+#endif
 
 #define GSO_EXTENSIONS_MAX 4 /* IPv6 extension headers followed before the transport protocol counts as unknown */
 #define IPV4_HLEN 20
@@ -13,12 +17,6 @@
 #define UDP_HLEN 8
 #define TCP_DATA_OFFSET 12   /* of the byte whose upper half is the TCP header's length in words */
 #define IPV4_FRAGMENT 0x1fff /* offset part of frag_off */
-
-struct gso_metadata {
-	__u32 type; /* enum gso_type_bit */
-	__u16 size;
-	__u16 segs;
-};
 
 /* What is known of a packet besides the facts it is judged by. */
 struct gso_packet {
@@ -33,38 +31,14 @@ struct gso_packet {
 	__u8 destination[16];
 };
 
-#ifdef GSO_READ_BY_CAST
-
-/* A pointer that the verifier lets us read through without a helper call; since 6.2. */
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
-
-static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
+/* 0 when `size` bytes at `offset` from head were copied. */
+#ifdef __bpf__
+static __always_inline long na_read_packet(void *to, __u32 size, const struct gso_packet *packet, __u32 offset)
 {
-	struct skb_shared_info *info =
-		bpf_rdonly_cast(skb->head + skb->end, bpf_core_type_id_kernel(struct skb_shared_info));
-	struct gso_metadata gso = { .type = info->gso_type, .size = info->gso_size, .segs = info->gso_segs };
-
-	return gso;
+	return bpf_probe_read_kernel(to, size, (void *)packet->head + offset);
 }
-
 #else
-
-/* The fields lie within 24 bytes of each other: one call of the helper for all three. */
-static __always_inline struct gso_metadata gso_read(struct sk_buff *skb)
-{
-	const __u32 at_size = bpf_core_field_offset(struct skb_shared_info, gso_size);
-	const __u32 to_segs = bpf_core_field_offset(struct skb_shared_info, gso_segs) - at_size;
-	const __u32 to_type = bpf_core_field_offset(struct skb_shared_info, gso_type) - at_size;
-	struct gso_metadata gso = {};
-	__u8 fields[32] = {};
-
-	bpf_probe_read_kernel(fields, to_type + sizeof(gso.type), skb->head + skb->end + at_size);
-	gso.size = *(__u16 *)fields;
-	gso.segs = *(__u16 *)(fields + to_segs);
-	gso.type = *(__u32 *)(fields + to_type);
-	return gso;
-}
-
+static long na_read_packet(void *to, __u32 size, const struct gso_packet *packet, __u32 offset);
 #endif
 
 /* Copies `size` bytes at `offset` from head; false if they are not all linear. */
@@ -73,7 +47,7 @@ static __always_inline bool gso_copy(const struct gso_packet *packet, const stru
 {
 	if (offset + size > facts->linear_end)
 		return false;
-	return bpf_probe_read_kernel(to, size, (void *)packet->head + offset) == 0;
+	return na_read_packet(to, size, packet, offset) == 0;
 }
 
 struct ipv4_wire {
@@ -217,7 +191,7 @@ static __always_inline __u8 gso_ip_version(const struct gso_packet *packet, __u8
  * Finds the IP header that gso_type speaks of (a tunnel's inner one) and reads lengths, addresses and transport
  * protocol. A global function, so that the verifier looks at it once per object.
  */
-__noinline int gso_parse(struct gso_packet *packet, struct gso_facts *facts)
+NA_STEP int gso_parse(struct gso_packet *packet, struct gso_facts *facts)
 {
 	union gso_headers headers = {};
 	__u32 start, copied;
@@ -231,7 +205,7 @@ __noinline int gso_parse(struct gso_packet *packet, struct gso_facts *facts)
 	if (copied > sizeof(headers))
 		copied = sizeof(headers);
 	/* Where not even the shorter header is linear, only the frame's type can tell the version. */
-	if (copied < IPV4_HLEN || bpf_probe_read_kernel(&headers, copied, (void *)packet->head + start))
+	if (copied < IPV4_HLEN || na_read_packet(&headers, copied, packet, start))
 		copied = 0;
 	first = copied ? headers.ipv4.version_length >> 4 : 0;
 	facts->ip_version = gso_ip_version(packet, first);

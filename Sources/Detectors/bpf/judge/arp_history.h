@@ -3,11 +3,11 @@
  * The rules that one frame alone does not break. Frames that are forged by their header are not shown to them: they
  * would only teach what is wrong. Functions are global, so that the verifier looks at each once.
  */
-#ifndef NA_ARP_MEMORY_BPF_H
-#define NA_ARP_MEMORY_BPF_H
+#ifndef NA_ARP_HISTORY_H
+#define NA_ARP_HISTORY_H
 
 #include "arp_rules.h"
-#include "memory.bpf.h"
+#include "memory.h"
 
 #define SECOND_NS 1000000000ULL
 #define ASKED_NS (5 * SECOND_NS)       /* a reply later than that answers nothing */
@@ -82,7 +82,7 @@ static __always_inline void judge_targets(const struct arp_facts *facts, struct 
 }
 
 /* A request, received or sent by a process or by the kernel: arp-request-flood, arp-scan. */
-__noinline int judge_request(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now, __u32 who)
+NA_STEP int judge_request(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now, __u32 who)
 {
 	__u64 times;
 
@@ -100,7 +100,7 @@ __noinline int judge_request(const struct arp_facts *facts, struct arp_verdict *
 }
 
 /* arp-gratuitous-flood: announcements, and replies sent to all. */
-__noinline int judge_gratuitous(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now)
+NA_STEP int judge_gratuitous(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now)
 {
 	__u32 limit = na_threshold(ARP_RULE_GRATUITOUS_FLOOD);
 	__u64 times;
@@ -121,7 +121,7 @@ __noinline int judge_gratuitous(const struct arp_facts *facts, struct arp_verdic
  * arp-address-conflict: a new holder of a service's address announces it before the old one has given it up, as VRRP
  * routers do. Whoever goes on claiming it is in conflict.
  */
-__noinline int judge_takeover(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now)
+NA_STEP int judge_takeover(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now)
 {
 	struct na_memory *takeover;
 
@@ -181,7 +181,7 @@ static __always_inline __u32 judge_change(const struct arp_facts *facts, const s
 }
 
 /* Somebody says that it has an address: arp-duplicate-claim. */
-__noinline int judge_claim(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now)
+NA_STEP int judge_claim(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now)
 {
 	bool is_answer;
 	struct na_memory *claim;
@@ -210,7 +210,7 @@ __noinline int judge_claim(const struct arp_facts *facts, struct arp_verdict *ve
 }
 
 /* arp-many-addresses: one MAC for many addresses, in replies and announcements. */
-__noinline int judge_addresses(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now)
+NA_STEP int judge_addresses(const struct arp_facts *facts, struct arp_verdict *verdict, __u64 now)
 {
 	__u64 addresses;
 	bool is_served;
