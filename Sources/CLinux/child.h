@@ -237,6 +237,14 @@ static inline int na_sealed_file(const char *name, const void *bytes, size_t cou
 	return -(int)flags;
 }
 
+/* This process's environment, which Swift does not see as safe. */
+static inline char **na_environment(void)
+{
+	extern char **environ;
+
+	return environ;
+}
+
 /* Whether this process has an effective capability, by its number in linux/capability.h. */
 static inline int na_has_capability(unsigned int number)
 {
