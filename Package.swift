@@ -45,8 +45,8 @@ let package = Package(
 
         // MARK: The four stages: siblings, none may import another
         .target(
-            name: "TracingBackends", dependencies: ["AnomalyModel", "CLibbpf", "CDetectorEvents"], exclude: ["bpf"],
-            swiftSettings: strict, plugins: ["BPFCompile"]),
+            name: "TracingBackends", dependencies: ["AnomalyModel", "CLibbpf", "CDetectorEvents", "CLinux"],
+            exclude: ["bpf"], swiftSettings: strict, plugins: ["BPFCompile"]),
         .target(
             name: "Detectors", dependencies: ["AnomalyModel", "CDetectorEvents"], exclude: ["bpf"],
             swiftSettings: strict, plugins: ["BPFCompile"]),

@@ -4,5 +4,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
+#include "child.h"
 #include "devices.h"
 #endif
