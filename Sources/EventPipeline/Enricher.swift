@@ -36,10 +36,10 @@ public struct Enricher: Sendable {
     ///
     /// - Parameters:
     ///   - frames: one per address of `anomaly.stack`, such as `arp_process+0x40/0x9d0` or `tun_get_user+0x1/0x2 [tun]`;
-    ///     a plain `0xffffffff81234567` where there is no name. May be empty.
+    ///     a plain `0xffffffff81234567` where there is no name. If empty, `anomaly.frames` takes its place.
     ///   - dropLocation: the same for `anomaly.dropLocation`; nil if it was not looked up.
     public func enrich(_ anomaly: Anomaly, frames: [String], dropLocation: String? = nil) -> EnrichedAnomaly {
-        let stack = frames.drop { frame in
+        let stack = (frames.isEmpty ? anomaly.frames : frames).drop { frame in
             guard let name = functionName(frame) else { return false }
             return Self.tracingPrefixes.contains { name.hasPrefix($0) }
         }
