@@ -152,7 +152,8 @@ struct Schema {
         case (_, nil) where rules.contains(where: { $0.name.text == name }):
             throw Complaint("unknown section '\(name)', did you mean 'Rule \(name)'?")
         default:
-            throw Complaint("unknown section \(quoted(name))" + suggestion(for: name, among: plain + ["Rule", "Script"]))
+            let names = plain + ["Rule", "Script"]
+            throw Complaint("unknown section \(quoted(name))" + suggestion(for: name, among: names))
         }
     }
 

@@ -46,17 +46,17 @@ public struct Enricher: Sendable {
         let names = stack.compactMap { functionName($0) }
         return EnrichedAnomaly(
             anomaly: anomaly,
-            context: context(names: names, pid: anomaly.pid),
+            context: context(names: names, of: anomaly),
             function: dropLocation.flatMap { functionName($0) } ?? stack.first.flatMap { functionName($0) },
             stack: Array(stack),
             dropLocation: anomaly.dropLocation == 0
                 ? nil : dropLocation ?? "0x" + String(anomaly.dropLocation, radix: 16))
     }
 
-    private func context(names: [String], pid: UInt32) -> ExecutionContext? {
+    private func context(names: [String], of anomaly: Anomaly) -> ExecutionContext? {
         if names.isEmpty { return nil }
-        // PID 0 is the idle task: whatever runs there was brought by an interrupt.
-        if pid == 0 { return .idle }
+        // PID 0 is the idle task: whatever runs there was brought by an interrupt. A script may have said neither.
+        if anomaly.pid == 0, !anomaly.command.isEmpty { return .idle }
         let isSoftirq = names.contains { name in
             Self.softirqFunctions.contains(name) || Self.softirqPrefixes.contains { name.hasPrefix($0) }
         }

@@ -89,7 +89,6 @@ public struct ScriptReport: Sendable, Equatable {
         }
         let key = String(decoding: keyBytes, as: UTF8.self)
         guard keys.insert(key).inserted else { throw UnreadableReport("key '\(key)' comes twice") }
-        if value.isEmpty { return }
         if key == "stack" {
             frames = Self.frames(value)
             return
@@ -97,21 +96,23 @@ public struct ScriptReport: Sendable, Equatable {
         guard value.count <= Self.maximumValueBytes else {
             throw UnreadableReport("the value of '\(key)' is longer than \(Self.maximumValueBytes) bytes")
         }
+        let text = safeText(value)
+        if text.isEmpty { return }
         switch key {
-        case "rule": rule = safeText(value)
+        case "rule": rule = text
         case "priority": priority = try Self.priority(value)
-        case "message": message = safeText(value)
-        case "ifname": interfaceName = safeText(value)
+        case "message": message = text
+        case "ifname": interfaceName = text
         case "ifindex": interfaceIndex = try Self.number(value, of: key)
         case "netns": networkNamespace = try Self.number(value, of: key)
         case "pid": pid = try Self.number(value, of: key)
-        case "comm": command = safeText(value)
+        case "comm": command = text
         case "boottime_ns": boottimeNanoseconds = try Self.number(value, of: key)
         default:
             guard facts.count < Self.maximumFacts else {
                 throw UnreadableReport("more than \(Self.maximumFacts) fields of its own")
             }
-            facts.append(Fact(key: key, value: safeText(value)))
+            facts.append(Fact(key: key, value: text))
         }
     }
 

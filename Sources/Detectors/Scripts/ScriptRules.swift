@@ -15,7 +15,7 @@ public struct ScriptRules: Sendable {
     public let name: String
     /// Of reports that name none.
     public var priority: Priority
-    /// Keys of what makes two reports of a rule the same, besides interface and namespace; nil for all facts but numbers.
+    /// Keys of what tells two reports of a rule apart, besides interface and namespace; nil for all facts but numbers.
     public var keyFields: [String]?
     /// The rules that reports have named so far.
     public private(set) var rules: [RuleName: Rule] = [:]
@@ -91,7 +91,7 @@ public struct ScriptRules: Sendable {
             }
     }
 
-    /// Whether a text is what `%d`, `%x` or `%p` print: digits, perhaps with a sign or a point, or hexadecimal after 0x.
+    /// Whether a text is what `%d` or `%p` print: digits, perhaps with a sign or a point, or hexadecimal after 0x.
     static func isNumber(_ text: String) -> Bool {
         var digits = Substring(text).utf8
         if digits.starts(with: "0x".utf8) {
