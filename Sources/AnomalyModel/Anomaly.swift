@@ -87,6 +87,8 @@ public struct Anomaly: Sendable {
     public var controlGroup: String?
     /// Return addresses, innermost first; empty for a summary.
     public var stack: [UInt64]
+    /// The same by name, where the program that saw the event named them; `stack` is empty then.
+    public var frames: [String] = []
     /// The kernel code that dropped the packet; 0 where nothing was dropped.
     public var dropLocation: UInt64
     /// The running kernel's number for the reason; nil where nothing was dropped.

@@ -1,4 +1,6 @@
 /// The name of a journal field; all of ours are here, in netanomalyd-fields(7), and nowhere else.
+///
+/// Scripts of the administrator's own add theirs under ``scriptPrefix``.
 public enum FieldName: String, Sendable, CaseIterable {
     case message = "MESSAGE"
     case messageID = "MESSAGE_ID"
@@ -77,18 +79,29 @@ public enum FieldName: String, Sendable, CaseIterable {
     case problem = "NETANOMALY_PROBLEM"
     case configurationFile = "NETANOMALY_CONFIG"
     case version = "NETANOMALY_VERSION"
+
+    /// What the names of a script's own fields begin with; no name of ours does.
+    public static let scriptPrefix = "NETANOMALY_SCRIPT_"
 }
 
 /// One journal field and its text.
 public struct Field: Sendable, Equatable {
-    /// Which field.
-    public var name: FieldName
+    /// As in the journal: one of ours, or a script's own.
+    public let name: String
     /// Its value; may hold newlines, must not be empty.
     public var value: String
 
-    /// Makes a field.
+    /// Makes one of our fields.
     public init(_ name: FieldName, _ value: String) {
-        self.name = name
+        self.name = name.rawValue
+        self.value = value
+    }
+
+    /// Makes a script's own field: `saddr` becomes `NETANOMALY_SCRIPT_SADDR`.
+    ///
+    /// - Parameter scriptKey: lower-case ASCII letters, digits and underscores, at most 46: journald takes 64 in all.
+    public init(scriptKey: String, _ value: String) {
+        name = FieldName.scriptPrefix + scriptKey.uppercased()
         self.value = value
     }
 }
@@ -117,6 +130,6 @@ public struct Record: Sendable {
 
     /// The value of the first field of that name.
     public subscript(_ name: FieldName) -> String? {
-        fields.first { $0.name == name }?.value
+        fields.first { $0.name == name.rawValue }?.value
     }
 }

@@ -6,6 +6,8 @@ public enum Backend: String, Sendable, CaseIterable {
     case auto
     /// In this process.
     case libbpf
+    /// In supervised children.
+    case bpftrace
 }
 
 /// How much of a flood is written, where a rule has no limits of its own.
@@ -51,6 +53,8 @@ public struct RuleSettings: Sendable, Equatable {
 public struct Configuration: Sendable {
     /// `[Daemon] Backend=`.
     public let backend: Backend
+    /// The program that runs scripts: an absolute path, not looked at yet.
+    public let bpftracePath: String
     /// Time between accounting entries; 0 for one at the stop only.
     public let accountingIntervalNanoseconds: UInt64
     /// `[Limits]`.
@@ -61,6 +65,8 @@ public struct Configuration: Sendable {
     public let enabledDetectors: Set<DetectorName>
     /// Every rule that was given.
     public let rules: [RuleName: RuleSettings]
+    /// `[Script <name>]`, by name.
+    public let scripts: [ScriptSettings]
     /// Every setting with its origin, in the order of netanomaly.conf(5).
     public let settings: [EffectiveSetting]
 
@@ -83,29 +89,32 @@ public struct Configuration: Sendable {
     ) throws(ConfigurationErrors) -> Configuration {
         var errors = ConfigurationErrors()
         let sources = location.read(reporting: &errors)
-        return try Configuration(sources: sources, rules: rules, errors: errors)
+        return try Configuration(sources: sources, rules: rules, errors: errors, scriptProblem: ScriptFile.problem)
     }
 
     /// Makes a configuration from what was read, without touching a file; no sources give the defaults.
     ///
     /// - Throws: All problems of all sources.
     public init(sources: [ConfigurationSource], rules: [Rule]) throws(ConfigurationErrors) {
-        try self.init(sources: sources, rules: rules, errors: ConfigurationErrors())
+        try self.init(sources: sources, rules: rules, errors: ConfigurationErrors()) { _ in nil }
     }
 
     private init(
-        sources: [ConfigurationSource], rules: [Rule], errors: ConfigurationErrors
+        sources: [ConfigurationSource], rules: [Rule], errors: ConfigurationErrors,
+        scriptProblem: (_ path: String) -> String?
     ) throws(ConfigurationErrors) {
-        let schema = Schema(rules: rules)
-        var interpreter = Interpreter(schema: schema, errors: errors)
+        var interpreter = Interpreter(schema: Schema(rules: rules), errors: errors)
         for source in sources { interpreter.read(source) }
         guard interpreter.errors.problems.isEmpty else { throw interpreter.errors }
 
+        let schema = interpreter.schema
         var draft = schema.defaults
         for assignment in interpreter.assignments.values { assignment.change(&draft) }
         interpreter.judgeTotals(of: draft)
+        interpreter.judgeScripts(of: draft, scriptProblem)
         guard interpreter.errors.problems.isEmpty else { throw interpreter.errors }
         backend = draft.backend
+        bpftracePath = draft.bpftracePath
         accountingIntervalNanoseconds = draft.accountingIntervalNanoseconds
         limits = draft.limits
         trust = draft.trust
@@ -117,6 +126,7 @@ public struct Configuration: Sendable {
                 section, limits: draft.limits, isDetectorEnabled: enabledDetectors.contains(rule.detector))
         }
         self.rules = settingsByRule
+        scripts = draft.scripts.map { ScriptSettings($0, limits: draft.limits) }.sorted { $0.name < $1.name }
         settings = schema.settings.enumerated().map { index, setting in
             EffectiveSetting(
                 section: setting.section, key: setting.key, value: setting.text(draft),
@@ -131,6 +141,7 @@ extension Configuration: Equatable {
         left.backend == right.backend && left.limits == right.limits && left.trust == right.trust
             && left.accountingIntervalNanoseconds == right.accountingIntervalNanoseconds
             && left.enabledDetectors == right.enabledDetectors && left.rules == right.rules
+            && left.bpftracePath == right.bpftracePath && left.scripts == right.scripts
     }
 }
 

@@ -21,7 +21,23 @@ struct Draft {
         }
     }
 
+    /// A `[Script <name>]` section; nil where it follows `[Limits]`.
+    struct ScriptSection {
+        let name: String
+        var path: String?
+        var isEnabled = true
+        var arguments: [String] = []
+        var priority = Priority.notice
+        var dedupIntervalNanoseconds: UInt64?
+        var rateLimitIntervalNanoseconds: UInt64?
+        var rateLimitBurst: UInt32?
+        var keyFields: [String]?
+
+        init(name: String) { self.name = name }
+    }
+
     var backend = Backend.auto
+    var bpftracePath = "/usr/bin/bpftrace"
     var accountingIntervalNanoseconds = TimeSpan.hour
     var limits = Limits()
     var trust = Trust()
@@ -29,4 +45,6 @@ struct Draft {
     var isEnabled: [DetectorName: Bool]
     /// In the order of the schema's rules.
     var rules: [RuleSection]
+    /// In the order in which the files name them.
+    var scripts: [ScriptSection]
 }

@@ -32,9 +32,20 @@ extension Configuration {
     public func changes(to other: Configuration) -> [String] {
         // A list may have thousands of entries; the lines stand in one journal field.
         func shown(_ value: String) -> String { value.isEmpty ? "not set" : shortened(value, to: 200) }
-        return zip(settings, other.settings).compactMap { old, new in
-            old.value == new.value
-                ? nil : "[\(old.section)] \(old.key): \(shown(old.value)) -> \(shown(new.value))"
+        return pairs(with: other).compactMap { old, new in
+            guard let setting = old ?? new, old?.value ?? "" != new?.value ?? "" else { return nil }
+            // Of a script that comes or goes, only what the files say.
+            if old == nil || new == nil, setting.origin == "default" { return nil }
+            return "[\(setting.section)] \(setting.key): \(shown(old?.value ?? "")) -> \(shown(new?.value ?? ""))"
         }
+    }
+
+    /// Settings of the same name; those that only one of both has, which are scripts', are alone.
+    private func pairs(with other: Configuration) -> [(old: EffectiveSetting?, new: EffectiveSetting?)] {
+        func name(_ setting: EffectiveSetting) -> [String] { [setting.section, setting.key] }
+        let news = Dictionary(uniqueKeysWithValues: other.settings.map { (name($0), $0) })
+        let olds = Set(settings.map(name))
+        return settings.map { ($0, news[name($0)]) }
+            + other.settings.filter { !olds.contains(name($0)) }.map { (nil, $0) }
     }
 }

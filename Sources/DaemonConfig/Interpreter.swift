@@ -24,11 +24,14 @@ struct Interpreter {
         case section(String)
     }
 
-    private let schema: Schema
+    /// Grows with each script that is named.
+    private(set) var schema: Schema
     /// By index in the schema's settings; absent for a default.
     private(set) var assignments: [Int: Assignment] = [:]
     private(set) var errors: ConfigurationErrors
     private var assignmentCount = 0
+    /// Where each of the schema's scripts is named first.
+    private var scriptHeaders: [(file: String, place: Place)] = []
 
     init(schema: Schema, errors: ConfigurationErrors) {
         self.schema = schema
@@ -49,6 +52,9 @@ struct Interpreter {
                 case .section(let name, let argument):
                     context = .unknownSection
                     context = .section(try schema.section(name, argument: argument))
+                    if schema.scripts.count > scriptHeaders.count {
+                        scriptHeaders.append((source.path, statement.place))
+                    }
                 case .assignment(let key, let value, let places):
                     guard let index = try setting(key, in: context) else { continue }
                     if let first = firstLines[index] {
@@ -88,6 +94,7 @@ struct Interpreter {
             errors.report("\(setting.key): \(error.text)", file: file, at: places.place(at: error.offset))
         }
     }
+
     /// Reports lists that are too long together at the last of them: without it, they might do.
     mutating func judgeTotals(of draft: Draft) {
         for total in draft.totals where total.count > total.maximum {
@@ -97,6 +104,21 @@ struct Interpreter {
                 "\(schema.settings[last.key].key): expected at most \(total.maximum) different \(total.things) in "
                     + "all \(total.keys.map { "\($0)=" }.joined(separator: " and ")) together, found \(total.count)",
                 file: last.value.file, at: last.value.place)
+        }
+    }
+
+    /// Reports scripts without a file, and enabled ones whose file is not as it should be.
+    mutating func judgeScripts(of draft: Draft, _ problem: (_ path: String) -> String?) {
+        for (script, header) in zip(draft.scripts, scriptHeaders) {
+            let section = "Script \(script.name)"
+            let index = schema.settings.firstIndex { $0.section == section && $0.key == "Path" }
+            guard let path = script.path, let assignment = index.flatMap({ assignments[$0] }) else {
+                errors.report("[\(section)] needs a Path=", file: header.file, at: header.place)
+                continue
+            }
+            if script.isEnabled, let problem = problem(path) {
+                errors.report("Path: \(problem)", file: assignment.file, at: assignment.place)
+            }
         }
     }
 }

@@ -46,22 +46,25 @@ struct Schema {
 
     /// A year: sums with the clock stay far from overflow.
     private static let accountingInterval = TimeSpan.second...(365 * TimeSpan.day)
-    private static let dedupInterval = 0...TimeSpan.day
+    static let dedupInterval = 0...TimeSpan.day
     /// A burst of 100000 in a millisecond still leaves 10 ns to each entry: no division by it is one by zero.
-    private static let rateLimitInterval = TimeSpan.millisecond...TimeSpan.hour
-    private static let rateLimitBurst: ClosedRange<UInt32> = 1...100_000
+    static let rateLimitInterval = TimeSpan.millisecond...TimeSpan.hour
+    static let rateLimitBurst: ClosedRange<UInt32> = 1...100_000
     /// Kernel memory for all keys is taken at the start: more than a million is a slip of the finger.
     private static let maxKeys: ClosedRange<UInt32> = 16...1_048_576
     /// 32 KiB for a host with a few neighbours to 32 MiB of kernel memory for each detector.
     private static let maxMemory: ClosedRange<UInt32> = 1024...1_048_576
 
-    let settings: [Setting]
-    private let rules: [Rule]
+    private(set) var settings: [Setting]
+    let rules: [Rule]
+    /// Names of the scripts that the files have named so far; their settings come last.
+    private(set) var scripts: [String] = []
 
     init(rules: [Rule]) {
         self.rules = rules
         var settings = [
             Setting("Daemon", "Backend", .backend, \.backend),
+            Setting("Daemon", "BpftracePath", .absolutePath, \.bpftracePath),
             Setting(
                 "Daemon", "AccountingIntervalSec", .timeSpan(Self.accountingInterval, orZero: true),
                 \.accountingIntervalNanoseconds),
@@ -85,7 +88,8 @@ struct Schema {
     var defaults: Draft {
         Draft(
             isEnabled: Dictionary(uniqueKeysWithValues: Self.detectorSections.map { ($0.detector, true) }),
-            rules: rules.map { Draft.RuleSection($0) })
+            rules: rules.map { Draft.RuleSection($0) },
+            scripts: scripts.map { Draft.ScriptSection(name: $0) })
     }
 
     private static var trustSettings: [Setting] {
@@ -123,8 +127,8 @@ struct Schema {
         return settings
     }
 
-    /// The section that a header names, as ``Setting/section`` spells it.
-    func section(_ name: String, argument: String?) throws(Complaint) -> String {
+    /// The section that a header names, as ``Setting/section`` spells it; one of a new script comes to be.
+    mutating func section(_ name: String, argument: String?) throws(Complaint) -> String {
         let plain = ["Daemon", "Limits", "Trust"] + Self.detectorSections.map(\.name)
         switch (name, argument) {
         case ("Rule", let rule?):
@@ -132,6 +136,15 @@ struct Schema {
             throw Complaint("unknown rule \(quoted(rule))" + suggestion(for: rule, among: rules.map(\.name.text)))
         case ("Rule", nil):
             throw Complaint("section [Rule] needs the name of a rule, as in [Rule arp-malformed]")
+        case ("Script", let script?):
+            if !scripts.contains(script) {
+                try judge(scriptName: script)
+                settings += Self.settings(ofScript: script, at: scripts.count)
+                scripts.append(script)
+            }
+            return "Script \(script)"
+        case ("Script", nil):
+            throw Complaint("section [Script] needs a name, as in [Script tcp-storm]")
         case (_, nil) where plain.contains(name):
             return name
         case (_, let argument?) where plain.contains(name):
@@ -139,7 +152,8 @@ struct Schema {
         case (_, nil) where rules.contains(where: { $0.name.text == name }):
             throw Complaint("unknown section '\(name)', did you mean 'Rule \(name)'?")
         default:
-            throw Complaint("unknown section \(quoted(name))" + suggestion(for: name, among: plain + ["Rule"]))
+            let names = plain + ["Rule", "Script"]
+            throw Complaint("unknown section \(quoted(name))" + suggestion(for: name, among: names))
         }
     }
 
@@ -147,7 +161,9 @@ struct Schema {
     func setting(_ key: String, in section: String) throws(Complaint) -> Int {
         if let index = settings.firstIndex(where: { $0.key == key && $0.section == section }) { return index }
         let problem = "unknown key \(quoted(key)) in [\(section)]"
-        let homes = settings.filter { $0.key == key }.map(\.section)
+        // Scripts have all the same keys, whether there is one or not.
+        let known = settings.filter { !$0.section.hasPrefix("Script ") } + Self.settings(ofScript: "<name>", at: 0)
+        let homes = known.filter { $0.key == key }.map(\.section)
         if !homes.isEmpty { throw Complaint("\(problem), known in " + joined(homes)) }
         let keys = settings.filter { $0.section == section }.map(\.key)
         throw Complaint(problem + suggestion(for: key, among: keys))

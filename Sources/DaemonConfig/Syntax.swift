@@ -73,18 +73,24 @@ extension Syntax<Priority> {
 }
 
 extension Syntax<Backend> {
-    /// A backend that this version has.
+    /// A backend, or the choice between them.
     static var backend: Syntax {
         Syntax(
             parse: { text throws(Complaint) in
                 if let backend = Backend(rawValue: text) { return backend }
-                if text == "bpftrace" { throw Complaint("this version has the libbpf backend only, found 'bpftrace'") }
                 let words = Backend.allCases.map(\.rawValue)
                 throw Complaint(
-                    "expected \(words.joined(separator: " or ")), found \(quoted(text))"
+                    "expected \(words.joined(separator: ", ")), found \(quoted(text))"
                         + suggestion(for: text, among: words))
             },
             text: \.rawValue
         )
+    }
+}
+
+/// What stands between the blanks of a value, with its place in bytes.
+func words(of text: String) -> [(text: String, offset: Int)] {
+    text.utf8.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.map { word in
+        (String(Substring(word)), text.utf8.distance(from: text.startIndex, to: word.startIndex))
     }
 }

@@ -7,11 +7,10 @@ extension Syntax {
             parse: { text throws(Complaint) in
                 var values: [Element] = []
                 var seen: Set<String> = []
-                for bytes in text.utf8.split(whereSeparator: { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
-                    let word = String(Substring(bytes))
+                for (word, offset) in words(of: text) {
                     do throws(Complaint) {
                         if values.count == maximum { throw Complaint("expected at most \(maximum) entries") }
-                        if bytes.contains(UInt8(ascii: ",")) {
+                        if word.utf8.contains(UInt8(ascii: ",")) {
                             throw Complaint("expected spaces, not commas, between entries, found \(quoted(word))")
                         }
                         let value = try element.parse(word)
@@ -20,7 +19,6 @@ extension Syntax {
                         }
                         values.append(value)
                     } catch {
-                        let offset = text.utf8.distance(from: text.startIndex, to: bytes.startIndex)
                         throw Complaint(error.text, offset: offset)
                     }
                 }

@@ -159,6 +159,7 @@ public struct Deduplicator: Sendable {
         var account = before
         account.newest = newest
         account.newest.stack = []
+        account.newest.frames = []
         account.firstBoottime = min(account.firstBoottime, newest.firstBoottimeNanoseconds)
         account.touched = now
         earliestDue = min(earliestDue, due(account))

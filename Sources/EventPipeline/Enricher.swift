@@ -36,27 +36,27 @@ public struct Enricher: Sendable {
     ///
     /// - Parameters:
     ///   - frames: one per address of `anomaly.stack`, such as `arp_process+0x40/0x9d0` or `tun_get_user+0x1/0x2 [tun]`;
-    ///     a plain `0xffffffff81234567` where there is no name. May be empty.
+    ///     a plain `0xffffffff81234567` where there is no name. If empty, `anomaly.frames` takes its place.
     ///   - dropLocation: the same for `anomaly.dropLocation`; nil if it was not looked up.
     public func enrich(_ anomaly: Anomaly, frames: [String], dropLocation: String? = nil) -> EnrichedAnomaly {
-        let stack = frames.drop { frame in
+        let stack = (frames.isEmpty ? anomaly.frames : frames).drop { frame in
             guard let name = functionName(frame) else { return false }
             return Self.tracingPrefixes.contains { name.hasPrefix($0) }
         }
         let names = stack.compactMap { functionName($0) }
         return EnrichedAnomaly(
             anomaly: anomaly,
-            context: context(names: names, pid: anomaly.pid),
+            context: context(names: names, of: anomaly),
             function: dropLocation.flatMap { functionName($0) } ?? stack.first.flatMap { functionName($0) },
             stack: Array(stack),
             dropLocation: anomaly.dropLocation == 0
                 ? nil : dropLocation ?? "0x" + String(anomaly.dropLocation, radix: 16))
     }
 
-    private func context(names: [String], pid: UInt32) -> ExecutionContext? {
+    private func context(names: [String], of anomaly: Anomaly) -> ExecutionContext? {
         if names.isEmpty { return nil }
-        // PID 0 is the idle task: whatever runs there was brought by an interrupt.
-        if pid == 0 { return .idle }
+        // PID 0 is the idle task: whatever runs there was brought by an interrupt. A script may have said neither.
+        if anomaly.pid == 0, !anomaly.command.isEmpty { return .idle }
         let isSoftirq = names.contains { name in
             Self.softirqFunctions.contains(name) || Self.softirqPrefixes.contains { name.hasPrefix($0) }
         }

@@ -41,7 +41,7 @@ public struct RecordComposer: Sendable {
             fields.add(.command, anomaly.command)
             fields.add(.controlGroup, anomaly.controlGroup)
         }
-        for field in anomaly.fields { fields.add(field.name, field.value) }
+        for field in anomaly.fields { fields.add(field) }
         fields.add(.dropReason, enriched.dropReason)
         fields.add(.dropLocation, enriched.dropLocation)
         let events: UInt64 = anomaly.kind == .event ? 1 : 0
@@ -60,7 +60,7 @@ public struct RecordComposer: Sendable {
         var fields = FieldList()
         head(&fields, notice.message, notice.messageID, notice.priority, notice.rule, nil)
         tag(&fields, boottimeNanoseconds: boottimeNanoseconds)
-        for field in notice.fields { fields.add(field.name, field.value) }
+        for field in notice.fields { fields.add(field) }
         return Record(rule: notice.rule, events: 0, priority: notice.priority, fields: fields.all)
     }
 
@@ -101,8 +101,11 @@ private struct FieldList {
     init() { all.reserveCapacity(40) }
 
     mutating func add(_ name: FieldName, _ value: String?) {
-        guard let value, !value.isEmpty else { return }
-        all.append(Field(name, value))
+        if let value { add(Field(name, value)) }
+    }
+
+    mutating func add(_ field: Field) {
+        if !field.value.isEmpty { all.append(field) }
     }
 
     mutating func add(_ name: FieldName, positive number: UInt32) {

@@ -39,7 +39,7 @@ public struct JournalEncoder: Sendable {
     private mutating func write(_ fields: [Field], cuttingValuesAt limit: Int) {
         bytes.removeAll(keepingCapacity: true)
         for field in fields.prefix(Self.maxFields) {
-            bytes.append(contentsOf: field.name.rawValue.utf8)
+            bytes.append(contentsOf: field.name.utf8)
             if field.value.utf8.count <= limit {
                 append(field.value.utf8)
             } else {

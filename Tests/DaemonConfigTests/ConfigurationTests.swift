@@ -5,7 +5,8 @@ import Testing
 @Suite struct ConfigurationTests {
     @Test func noFilesGiveTheDefaults() throws {
         let defaults = try configuration()
-        #expect(defaults.backend == .auto)
+        #expect(defaults.backend == .auto && defaults.bpftracePath == "/usr/bin/bpftrace")
+        #expect(defaults.scripts.isEmpty)
         #expect(defaults.accountingIntervalNanoseconds == 3600 * second)
         #expect(defaults.limits.dedupIntervalNanoseconds == 60 * second)
         #expect(defaults.limits.rateLimitIntervalNanoseconds == 10 * second)
@@ -25,7 +26,8 @@ import Testing
         let all = try configuration(
             """
             [Daemon]
-            Backend=libbpf
+            Backend=bpftrace
+            BpftracePath=/opt/bpftrace/bin/bpftrace
             AccountingIntervalSec=0
             [Limits]
             DedupIntervalSec=0
@@ -43,7 +45,7 @@ import Testing
             RateLimitBurst=1
             MinSegmentBytes=1500
             """)
-        #expect(all.backend == .libbpf)
+        #expect(all.backend == .bpftrace && all.bpftracePath == "/opt/bpftrace/bin/bpftrace")
         #expect(all.accountingIntervalNanoseconds == 0)
         #expect(all.limits.dedupIntervalNanoseconds == 0)
         #expect(all.limits.rateLimitIntervalNanoseconds == 3600 * second)

@@ -19,6 +19,8 @@ import Testing
                 # default
                 Backend=auto
                 # default
+                BpftracePath=/usr/bin/bpftrace
+                # default
                 AccountingIntervalSec=1h
 
                 [Limits]
@@ -67,7 +69,8 @@ import Testing
     }
 
     @Test func theDumpReadsBackAsTheSameConfiguration() throws {
-        for original in [try configuration(), try configuration(text), try configuration(trustText)] {
+        for text in ["", text, trustText, scriptText] {
+            let original = try configuration(text)
             let copy = try configuration(original.dump)
             #expect(copy == original)
             #expect(copy.changes(to: original).isEmpty)
@@ -83,7 +86,8 @@ import Testing
     @Test func configurationsWithDifferentValuesDiffer() throws {
         let defaults = try configuration()
         let others = [
-            "[Daemon]\nBackend=libbpf", "[Daemon]\nAccountingIntervalSec=1", "[Limits]\nMaxKeys=99",
+            "[Daemon]\nBackend=libbpf", "[Daemon]\nBpftracePath=/bpftrace", "[Daemon]\nAccountingIntervalSec=1",
+            "[Limits]\nMaxKeys=99", "[Script x]\nPath=/x",
             "[Limits]\nMaxMemory=2000",
             "[Trust]\nWatchInterfaces=eth*", "[Rule arp-trace]\nIgnoreMACs=02:*",
             "[TunGSO]\nEnabled=no", "[Rule arp-malformed]\nPriority=warning",

@@ -48,7 +48,7 @@ import Testing
         ("[Daemon]\nMaxKeys=16", "1.conf:2:1: error: unknown key 'MaxKeys' in [Daemon], known in [Limits]"),
         (
             "[Daemon]\nEnabled=no",
-            "1.conf:2:1: error: unknown key 'Enabled' in [Daemon], known in [ARP], [TunGSO], [Rule <name>]"
+            "1.conf:2:1: error: unknown key 'Enabled' in [Daemon], known in [ARP], [TunGSO], [Script <name>], [Rule <name>]"
         ),
         (
             "[Rule arp-trace]\nMinSegmentBytes=9",
@@ -102,12 +102,12 @@ import Testing
             "1.conf:2:23: error: AccountingIntervalSec: expected 0 or a time span from 1s to 365d, found '10ms'"
         ),
         (
-            "[Daemon]\nBackend=bpftrace",
-            "1.conf:2:9: error: Backend: this version has the libbpf backend only, found 'bpftrace'"
+            "[Daemon]\nBackend=libpbf",
+            "1.conf:2:9: error: Backend: expected auto, libbpf, bpftrace, found 'libpbf', did you mean 'libbpf'?"
         ),
         (
-            "[Daemon]\nBackend=libpbf",
-            "1.conf:2:9: error: Backend: expected auto or libbpf, found 'libpbf', did you mean 'libbpf'?"
+            "[Daemon]\nBpftracePath=bpftrace",
+            "1.conf:2:14: error: BpftracePath: expected an absolute path, found 'bpftrace'"
         ),
         (
             "[Rule arp-trace]\nPriority=critical",

@@ -15,7 +15,8 @@ private struct SeededGenerator: RandomNumberGenerator {
     /// Pieces that get past the first check, so that all the later ones are reached.
     private static let pieces: [[UInt8]] =
         [
-            "[Limits]\n", "[Daemon]\n", "[ARP]\n", "[Rule gso-tiny-size]\n", "[Rule ", "]", "\n", "\r\n", "\\\n", "=",
+            "[Limits]\n", "[Daemon]\n", "[ARP]\n", "[Rule gso-tiny-size]\n", "[Rule ", "]",
+            "[Script x]\n", "[Script tcp-storm]\n", "[Script ", "Path=/x", "Arguments=", "KeyFields=", "saddr", "\n", "\r\n", "\\\n", "=",
             " ", "#",
             "MaxKeys", "DedupIntervalSec", "Priority", "MinSegmentBytes", "Enabled", "Backend=", "16", "1.5", "min",
             "s",

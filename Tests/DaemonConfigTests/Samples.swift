@@ -33,6 +33,21 @@ let trustText = #"""
     IgnoreInterfaces=tap*
     """#
 
+/// Two scripts, one of them with all keys.
+let scriptText = """
+    [Script tcp-storm]
+    Path=/etc/netanomaly.d/tcp storm.bt
+    Enabled=no
+    Arguments=100  10\t10
+    Priority=warning
+    KeyFields=saddr  dport pid
+    DedupIntervalSec=5min
+    RateLimitIntervalSec=1min
+    RateLimitBurst=7
+    [Script drops]
+    Path=/etc/netanomaly.d/drops.bt
+    """
+
 let second: UInt64 = 1_000_000_000
 
 /// Each text is a file: `1.conf`, `2.conf`, ...

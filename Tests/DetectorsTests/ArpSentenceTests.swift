@@ -34,7 +34,7 @@ import Testing
         var words: [RuleName: Set<String>] = [:]
         for (rule, detail) in arpSubcases {
             let anomaly = try decode(sampleArpEvent(rule, detail: detail), as: arp)
-            let word = anomaly.fields.first { $0.name == .detail }?.value
+            let word = anomaly.fields.first { $0.name == FieldName.detail.rawValue }?.value
             #expect((word == nil) == (detail == ARP_DETAIL_NONE), "\(anomaly.rule.name) \(detail)")
             #expect(words[anomaly.rule.name, default: []].insert(word ?? "").inserted, "\(anomaly.rule.name) \(detail)")
         }
@@ -98,7 +98,8 @@ import Testing
     func neighbourStatesAreNamedAsIpNeighDoes(_ state: UInt8, _ name: String?) throws {
         var event = sampleArpEvent(ARP_RULE_RESOLUTION_FAILED)
         event.new_state = state
-        #expect(try decode(event, as: arp).fields.first { $0.name == .newNeighbourState }?.value == name)
+        let fields = try decode(event, as: arp).fields
+        #expect(fields.first { $0.name == FieldName.newNeighbourState.rawValue }?.value == name)
     }
 
     @Test func operationsAreNamedOrNumbered() throws {

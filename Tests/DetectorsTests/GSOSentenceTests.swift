@@ -269,7 +269,7 @@ import Testing
     @Test func moreHeaderBytesThanThereAreAreNotRead() throws {
         var event = sampleGSOEvent(GSO_RULE_TINY_SIZE, detail: GSO_DETAIL_TINY)
         event.headers_length = .max
-        let headers = try decode(event, as: tunGSO).fields.first { $0.name == .headers }
+        let headers = try decode(event, as: tunGSO).fields.first { $0.name == FieldName.headers.rawValue }
         #expect(headers?.value.count == 2 * Int(NA_HEADER_MAX))
     }
 
@@ -297,7 +297,7 @@ import Testing
     @Test func everySubCaseHasAWordOfItsOwnInItsRule() throws {
         for line in Self.eventCases where line.detail != GSO_DETAIL_NONE {
             let fields = try decode(sampleGSOEvent(line.rule, detail: line.detail), as: tunGSO).fields
-            #expect(fields.first { $0.name == .detail } != nil, "\(line.testDescription)")
+            #expect(fields.first { $0.name == FieldName.detail.rawValue } != nil, "\(line.testDescription)")
         }
     }
 }

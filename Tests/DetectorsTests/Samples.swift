@@ -195,5 +195,5 @@ func sampleGSOEvent(_ rule: gso_rule, detail: gso_detail = GSO_DETAIL_NONE) -> g
 
 extension Anomaly {
     /// The rule's own fields as a person would write them down.
-    var fieldLines: [String] { fields.map { "\($0.name.rawValue.dropFirst("NETANOMALY_".count))=\($0.value)" } }
+    var fieldLines: [String] { fields.map { "\($0.name.dropFirst("NETANOMALY_".count))=\($0.value)" } }
 }

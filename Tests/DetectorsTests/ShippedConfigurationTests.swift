@@ -33,8 +33,13 @@ import Testing
     }
 
     @Test func uncommentedItSetsTheDefaults() throws {
+        // The script at the end is an example: a section that is nothing by default.
+        let withoutScript = try #require(uncommented.split(separator: "[Script tcp-storm]\n").first)
+        #expect(try read(String(withoutScript)) == defaults)
         let everything = try read(uncommented)
-        #expect(everything == defaults)
+        let script = try #require(everything.scripts.first)
+        #expect(everything.scripts.count == 1)
+        #expect(everything == (try read("[Script \(script.name)]\nPath=\(script.path)")))
         #expect(everything.settings.contains { $0.key == "MinSegmentBytes" && $0.origin != "default" })
     }
 

@@ -27,6 +27,17 @@ import Testing
         #expect(enricher.enrich(event, frames: frames).context == .idle)
     }
 
+    @Test func `frames that were named by who saw them take the place of others`() {
+        var event = anomaly()
+        (event.stack, event.frames) = ([], ["bpf_prog_1f_x+1", "tcp_retransmit_skb+12", "call_timer_fn+33"])
+        let enriched = enricher.enrich(event, frames: [])
+        #expect(enriched.stack == ["tcp_retransmit_skb+12", "call_timer_fn+33"])
+        #expect(enriched.function == "tcp_retransmit_skb" && enriched.context == .softirq)
+        (event.pid, event.command) = (0, "")
+        #expect(enricher.enrich(event, frames: []).context == .softirq)
+        #expect(enricher.enrich(event, frames: ["arp_rcv+0x1/0x10"]).stack == ["arp_rcv+0x1/0x10"])
+    }
+
     @Test(arguments: [[], ["0xffffffff81234567", "0xffffffff81234568"]])
     func `without names nothing is guessed`(_ frames: [String]) {
         let enriched = enricher.enrich(anomaly(), frames: frames)

@@ -15,7 +15,7 @@ import Testing
             event, frames: ["arp_process+0x40/0x9d0", "vfs_write+0x1/0x2"], dropLocation: "arp_rcv+0x1/0x2")
         let record = composer.compose(enriched)
         #expect(
-            record.fields.map { "\($0.name.rawValue)=\($0.value)" } == [
+            record.fields.map { "\($0.name)=\($0.value)" } == [
                 "MESSAGE=192.0.2.1 is claimed twice (3 more of the same since the last entry)",
                 "MESSAGE_ID=0123456789abcdef0123456789abcdef", "PRIORITY=4", "SYSLOG_IDENTIFIER=netanomalyd",
                 "DOCUMENTATION=man:netanomalyd(8)", "NETANOMALY_RULE=arp-address-conflict",
@@ -105,7 +105,7 @@ import Testing
             priority: .info, message: "Watching.", fields: [Field(.version, "1.0")])
         let record = composer.compose(notice, boottimeNanoseconds: 5)
         #expect(
-            record.fields.map { "\($0.name.rawValue)=\($0.value)" } == [
+            record.fields.map { "\($0.name)=\($0.value)" } == [
                 "MESSAGE=Watching.", "MESSAGE_ID=00112233445566778899aabbccddeeff", "PRIORITY=6",
                 "SYSLOG_IDENTIFIER=netanomalyd", "DOCUMENTATION=man:netanomalyd(8)",
                 "NETANOMALY_RULE=daemon-started", "NETANOMALY_BACKEND=libbpf", "NETANOMALY_SEQ=1",

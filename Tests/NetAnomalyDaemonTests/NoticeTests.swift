@@ -76,9 +76,9 @@ import Testing
         #expect(Books(accounts: []).total == RuleAccount())
         let notice = Notices.accounting(books, period: "From start to stop")
         #expect(notice.message.hasPrefix("From start to stop: 2000 seen = 24 written + "))
-        let values = Dictionary(uniqueKeysWithValues: notice.fields.map { ($0.name, $0.value) })
-        #expect((values[.seen], values[.written], values[.pending]) == ("2000", "24", "6"))
-        #expect(values[.balance]?.split(separator: "\n").map { $0.prefix(14) } == ["a: 1000 seen =", "arp-malformed:"])
+        let record = Record(rule: notice.rule, events: 0, priority: notice.priority, fields: notice.fields)
+        #expect((record[.seen], record[.written], record[.pending]) == ("2000", "24", "6"))
+        #expect(record[.balance]?.split(separator: "\n").map { $0.prefix(14) } == ["a: 1000 seen =", "arp-malformed:"])
     }
 
     @Test func `a refused reload names its first problem and how many more`() throws {

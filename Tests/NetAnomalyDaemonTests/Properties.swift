@@ -83,7 +83,7 @@ enum Property: String, CaseIterable {
         if encoder.bytes.count > JournalEncoder.maxEntryBytes { return "an entry of \(encoder.bytes.count) bytes" }
         guard let read = entry(encoder.bytes) else { return "an entry that cannot be read" }
         let kept = fields.prefix(JournalEncoder.maxFields)
-        guard read.map(\.name) == kept.map(\.name.rawValue) else { return "other names" }
+        guard read.map(\.name) == kept.map(\.name) else { return "other names" }
         let isFaithful = zip(read, kept).allSatisfy { read, field in
             read.value == Array(field.value.utf8)
                 || String(validating: read.value, as: UTF8.self)?.hasSuffix("(cut, \(field.value.utf8.count) bytes)")

@@ -27,7 +27,7 @@ import Testing
         #expect(bytes.last == UInt8(ascii: "\n"))
         var parser = ObjectParser(bytes.dropLast())
         let members = try parser.object()
-        #expect(members.map(\.0) == record.fields.map(\.name.rawValue))
+        #expect(members.map(\.0) == record.fields.map(\.name))
         #expect(members.map(\.1) == record.fields.map(\.value))
     }
 

@@ -109,8 +109,14 @@ import Testing
         let fields = spoken.map { Field($0, "<\($0.rawValue)>") }
         let text = plain(Record(rule: RuleName("x"), events: 1, priority: .info, fields: fields))
         // Context and direction are words of ours, told by other words.
-        let told = fields.filter { ![.context, .direction].contains($0.name) }
+        let told = fields.filter { ![FieldName.context.rawValue, FieldName.direction.rawValue].contains($0.name) }
         #expect(told.filter { !text.contains($0.value) }.isEmpty)
+    }
+
+    @Test func `a script's own fields are said under their keys`() {
+        let fields = [Field(scriptKey: "rto_ms", "204"), Field(scriptKey: "saddr", "\u{1b}")]
+        let text = plain(record("tcp", priority: .notice, message: "Slow.", fields))
+        #expect(text.contains("  more   rto ms 204, saddr \\x1b\n"))
     }
 
     @Test func `colour only adds to the text`() {

@@ -32,9 +32,11 @@ import Testing
         let letters: [Character] = ["\n", "\0", "a", "=", "\u{1b}", "é", "漢", "😀", "\t", "_"]
         for _ in 0..<500 {
             let fields = (0..<Int.random(in: 0...20, using: &random)).map { _ in
-                let name = FieldName.allCases.randomElement(using: &random) ?? .message
                 let length = Int.random(in: 1...40, using: &random)
-                return Field(name, String((0..<length).map { _ in letters.randomElement(using: &random) ?? "a" }))
+                let value = String((0..<length).map { _ in letters.randomElement(using: &random) ?? "a" })
+                let isOurs = Int.random(in: 0..<4, using: &random) > 0
+                let name = isOurs ? FieldName.allCases.randomElement(using: &random) : nil
+                return name.map { Field($0, value) } ?? Field(scriptKey: "own_\(length)", value)
             }
             encoder.encode(fields)
             #expect(try decodeEntry(encoder.bytes) == fields)

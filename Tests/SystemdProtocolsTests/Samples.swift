@@ -35,8 +35,13 @@ func decodeEntry(_ bytes: [UInt8]) throws -> [Field] {
         }
         guard let text = String(validating: value, as: UTF8.self) else { throw DecodeError.notUTF8 }
         let word = String(decoding: name, as: UTF8.self)
-        guard let known = FieldName(rawValue: word) else { throw DecodeError.unknownName(word) }
-        fields.append(Field(known, text))
+        if let known = FieldName(rawValue: word) {
+            fields.append(Field(known, text))
+        } else if word.hasPrefix(FieldName.scriptPrefix) {
+            fields.append(Field(scriptKey: word.dropFirst(FieldName.scriptPrefix.count).lowercased(), text))
+        } else {
+            throw DecodeError.unknownName(word)
+        }
     }
     return fields
 }
@@ -113,7 +118,7 @@ final class Receiver {
     func receiveNumbers(atMost limit: Int = .max) throws -> [Int] {
         var numbers: [Int] = []
         while numbers.count < limit, let bytes = receive() {
-            let number = try decodeEntry(bytes).first { $0.name == .sequence }
+            let number = try decodeEntry(bytes).first { $0.name == FieldName.sequence.rawValue }
             numbers.append(number.flatMap { Int($0.value) } ?? -1)
         }
         return numbers

@@ -32,7 +32,7 @@ struct LiveTrustTests {
         let received = received
         let request = SessionRequest(images: [Self.arp.object], probes: Self.arp.probes, maxKeys: 64, maxMemory: 64) {
             guard let anomaly = try? Self.arp.decode($0), anomaly.interfaceName == "natrust0" else { return }
-            received.senders += anomaly.fields.filter { $0.name == .arpSenderMAC }.map(\.value)
+            received.senders += anomaly.fields.filter { $0.name == FieldName.arpSenderMAC.rawValue }.map(\.value)
         }
         session = try ProbeSession(request)
         session.attach(now: 1)

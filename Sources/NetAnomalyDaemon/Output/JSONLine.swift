@@ -7,7 +7,7 @@ enum JSONLine {
         var separator = UInt8(ascii: "{")
         for field in record.fields {
             bytes.append(separator)
-            append(field.name.rawValue, to: &bytes)
+            append(field.name, to: &bytes)
             bytes.append(UInt8(ascii: ":"))
             append(field.value, to: &bytes)
             separator = UInt8(ascii: ",")

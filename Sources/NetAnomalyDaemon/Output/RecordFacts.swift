@@ -16,7 +16,7 @@ struct RecordFacts {
     ]
 
     private let record: Record
-    private var used = RecordFacts.unspoken
+    private var used = Set(RecordFacts.unspoken.map(\.rawValue))
 
     init(_ record: Record) {
         self.record = record
@@ -24,7 +24,7 @@ struct RecordFacts {
 
     /// The value, safe for a terminal; it is then said and not listed again.
     mutating func take(_ name: FieldName) -> String? {
-        used.insert(name)
+        used.insert(name.rawValue)
         return record[name].map(printable)
     }
 
@@ -42,7 +42,7 @@ struct RecordFacts {
 
     /// An accounting record's rules, one a line.
     private mutating func balance() -> [String] {
-        used.insert(.balance)
+        used.insert(FieldName.balance.rawValue)
         return (record[.balance] ?? "").split(separator: "\n").map { printable(String($0)) }
     }
 
@@ -162,8 +162,9 @@ struct RecordFacts {
         let others = record.fields.filter { !used.contains($0.name) }
         return joined(
             others.map { field in
-                let name = field.name.rawValue.lowercased().split(separator: "_").filter { $0 != "netanomaly" }
-                return name.joined(separator: " ") + " " + printable(field.value)
+                let prefix = [FieldName.scriptPrefix, "NETANOMALY_"].first(where: field.name.hasPrefix) ?? ""
+                let words = field.name.dropFirst(prefix.count).lowercased().split(separator: "_")
+                return words.joined(separator: " ") + " " + printable(field.value)
             })
     }
 
