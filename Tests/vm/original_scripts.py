@@ -19,6 +19,7 @@ from frames import GSO_TCPV4, GSO_TCPV6, GSO_UDP, TCP, arp_frame, ipv4, tcp  # n
 from gso import SOURCE, TARGET, Bridge, tcp4, tcp6, tso4, udp4  # noqa: E402
 from namespaces import Namespace, bury, run, veth  # noqa: E402
 from tap import IFF_TUN, Tap  # noqa: E402
+from vhost import Vhost  # noqa: E402
 
 #: An emulated machine takes 10 s to compile a script.
 START_SECONDS, STOP_SECONDS = 120, 60
@@ -96,7 +97,7 @@ def traced(script, kprobes):
 @pytest.fixture(scope="module", autouse=True)
 def modules():
     """What tun-abnormal-gso-type attaches to must be there before."""
-    run("modprobe", "--all", "tun", "veth", "bridge")
+    run("modprobe", "--all", "tun", "veth", "bridge", "vhost_net")
     yield
     bury()
 
@@ -131,6 +132,8 @@ def gso():
         owners.callback(network.close)
         bridge = owners.enter_context(contextlib.closing(Bridge(network)))
         tun = owners.enter_context(contextlib.closing(Tap(network, "tun0", flags=IFF_TUN)))
+        machine = owners.enter_context(contextlib.closing(Tap(network, "machine")))
+        vhost = owners.enter_context(contextlib.closing(Vhost(machine)))
         healthy = owners.enter_context(contextlib.closing(Tap(network, "healthy")))
         with traced(*GSO) as result:
             for header, frame in (
@@ -145,6 +148,7 @@ def gso():
                 os.write(bridge.first.descriptor, tso4(gso_type=9) + tcp4())
             packet = ipv4(SOURCE, TARGET, TCP, tcp(SOURCE, TARGET, 5001, 443, bytes(3000)))
             os.write(tun.descriptor, tso4(size=20, csum_start=20, header_length=40) + packet)
+            vhost.send(tso4(gso_type=9) + tcp4(9000))
             os.write(healthy.descriptor, tso4() + tcp4())
             os.write(healthy.descriptor, tso4(gso_type=0, size=0) + tcp4(500))
         yield result[0]
@@ -237,6 +241,11 @@ def test_a_refused_header_is_seen_with_its_device_and_who_wrote_it(gso):
     assert block.text == "refused with EINVAL: the virtio-net header, or the packet, is not valid"
     assert (block.pid, block.command) == (os.getpid(), "python3")
     assert "vfs_write" in block.stack
+
+
+def test_a_header_that_vhost_brings_is_refused_in_tun_sendmsg(gso):
+    block = the_one(gso.of("tun_sendmsg", "machine"))
+    assert block.text.startswith("refused with EINVAL") and block.command == f"vhost-{os.getpid()}"
 
 
 def test_correct_packets_are_not_printed(gso):
