@@ -27,7 +27,7 @@ START_SECONDS, STOP_SECONDS = 120, 60
 KPROBES = pathlib.Path("/sys/kernel/debug/kprobes/list")
 ARP, GSO = ("trace-abnormal-arp.bt", 4), ("tun-abnormal-gso-type", 6)
 #: Three requests, a second apart, and then the neighbour is given up.
-RESOLUTION_SECONDS = 5
+RESOLUTION_SECONDS = 20
 
 LEFT, RIGHT, FORGED = "02:66:00:00:00:01", "02:66:00:00:00:02", "02:66:00:00:00:0A"
 NOBODY, EVERYBODY = "00:00:00:00:00:00", "FF:FF:FF:FF:FF:FF"
@@ -72,26 +72,39 @@ class Output:
                 for name in {block.function for block in self.blocks}}
 
 
+class Trace:
+    """A running script; `output` is there when it has ended."""
+
+    def __init__(self, script):
+        self.path = pathlib.Path("/tmp", script + ".output")
+        self.output = None
+
+    def wait_for(self, text, seconds):
+        deadline = time.monotonic() + seconds
+        while text not in self.path.read_text():
+            assert time.monotonic() < deadline, self.path.read_text()
+            time.sleep(0.2)
+
+
 @contextlib.contextmanager
 def traced(script, kprobes):
-    """Runs the script around the traffic; gives a list that has the Output at the end."""
-    result = []
-    path = pathlib.Path("/tmp", script + ".output")
-    with path.open("w") as file, subprocess.Popen(
+    """Runs the script around the traffic."""
+    trace = Trace(script)
+    with trace.path.open("w") as file, subprocess.Popen(
             ["bpftrace", TREE / "bpftrace" / script], stdout=file, stderr=subprocess.STDOUT) as child:
         try:
             deadline = time.monotonic() + START_SECONDS
             while len(KPROBES.read_text().splitlines()) < kprobes:
-                assert child.poll() is None and time.monotonic() < deadline, path.read_text()
+                assert child.poll() is None and time.monotonic() < deadline, trace.path.read_text()
                 time.sleep(0.2)
-            yield result
+            yield trace
             time.sleep(1)
         finally:
             child.send_signal(signal.SIGINT)
             status = child.wait(timeout=STOP_SECONDS)
-    assert status == 0, path.read_text()
-    result.append(Output(path.read_text()))
-    print(result[0].text)
+    trace.output = Output(trace.path.read_text())
+    assert status == 0, trace.output.text
+    print(trace.output.text)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,7 +121,7 @@ def arp():
     left, right = Namespace(), Namespace()
     try:
         veth(left, "v0", right, "v1", f"address {LEFT}", f"address {RIGHT}")
-        with traced(*ARP) as result:
+        with traced(*ARP) as trace:
             left.sysctl("net/ipv4/conf/v0/arp_notify", 1)
             # The second line is what the kernel announces.
             left.ip("addr add 10.0.0.1/24 dev v0", f"link set v0 address {LEFT}")
@@ -117,8 +130,8 @@ def arp():
                      "s.sendto(b'asks', ('10.0.0.2', 9)); s.sendto(b'waits', ('10.0.0.77', 9))")
             right.send("v1", arp_frame(FORGED, "10.0.0.2", "10.0.0.1", op=2, tha=LEFT, source=RIGHT, destination=LEFT),
                        arp_frame(RIGHT, "10.0.0.2", "10.0.0.1", op=8, destination=LEFT))
-            time.sleep(RESOLUTION_SECONDS)
-        yield result[0]
+            trace.wait_for("no answer", RESOLUTION_SECONDS)
+        yield trace.output
     finally:
         left.close()
         right.close()
@@ -135,7 +148,7 @@ def gso():
         machine = owners.enter_context(contextlib.closing(Tap(network, "machine")))
         vhost = owners.enter_context(contextlib.closing(Vhost(machine)))
         healthy = owners.enter_context(contextlib.closing(Tap(network, "healthy")))
-        with traced(*GSO) as result:
+        with traced(*GSO) as trace:
             for header, frame in (
                     # The kernel finds no fault with where the checksum starts, and only later with the type.
                     (tso4(gso_type=GSO_TCPV6, csum_start=54), tcp4()),
@@ -151,7 +164,7 @@ def gso():
             vhost.send(tso4(gso_type=9) + tcp4(9000))
             os.write(healthy.descriptor, tso4() + tcp4())
             os.write(healthy.descriptor, tso4(gso_type=0, size=0) + tcp4(500))
-        yield result[0]
+        yield trace.output
 
 
 def the_one(blocks):
