@@ -31,7 +31,8 @@ RESOLUTION_SECONDS = 20
 
 LEFT, RIGHT, FORGED = "02:66:00:00:00:01", "02:66:00:00:00:02", "02:66:00:00:00:0A"
 NOBODY, EVERYBODY = "00:00:00:00:00:00", "FF:FF:FF:FF:FF:FF"
-HEAD = re.compile(r"\d\d:\d\d:\d\d\.\d{6} (?P<function>\w+) pid (?P<pid>\d+) (?P<command>\S+)  (?P<device>\w+): (?P<text>.+)")
+HEAD = re.compile(r"\d\d:\d\d:\d\d\.\d{6} (?P<function>\w+) pid (?P<pid>\d+) (?P<command>\S+)  "
+                  r"(?P<device>\w+): (?P<text>.+)")
 
 
 @dataclasses.dataclass
@@ -201,7 +202,8 @@ def test_a_forged_reply_differs_from_its_frame(arp):
 
 
 def test_an_unknown_operation_is_told_by_its_number(arp):
-    the_one(arp.of("arp_process", "v0", f"other 10.0.0.2 ({RIGHT}) -> 10.0.0.1 ({NOBODY}), frame {RIGHT} > {LEFT}, op 8"))
+    the_one(arp.of("arp_process", "v0",
+                   f"other 10.0.0.2 ({RIGHT}) -> 10.0.0.1 ({NOBODY}), frame {RIGHT} > {LEFT}, op 8"))
 
 
 def test_a_neighbour_that_does_not_answer_costs_the_packet_that_waited(arp):
