@@ -25,6 +25,23 @@ public struct AnomalyKey: Hashable, Sendable {
     }
 }
 
+/// As much of an event as decides whether it may be one of a kind that was told already.
+public struct EventIdentity: Sendable {
+    /// Identity for deduplication, which names the rule.
+    public let key: AnomalyKey
+    /// The other rules that the same packet breaks.
+    public let also: [RuleName]
+    /// CLOCK_BOOTTIME of the event, in the kernel.
+    public let boottimeNanoseconds: UInt64
+
+    /// Makes an identity.
+    public init(key: AnomalyKey, also: [RuleName], boottimeNanoseconds: UInt64) {
+        self.key = key
+        self.also = also
+        self.boottimeNanoseconds = boottimeNanoseconds
+    }
+}
+
 /// Which way a packet went, as seen from the kernel's network stack.
 public enum Direction: String, Sendable {
     case receive = "rx"
@@ -71,6 +88,8 @@ public struct Anomaly: Sendable {
     public var lastBoottimeNanoseconds: UInt64
     /// Events of this key since its last entry that got no entry of their own.
     public var suppressed: UInt64
+    /// What ran the probe that saw it, as in `NETANOMALY_BACKEND`.
+    public var backend = "libbpf"
     /// Mechanism and hook: `tp_btf:netif_receive_skb`.
     public var probe: String
     /// Interface name; nil where the kernel had none.

@@ -26,6 +26,12 @@ public struct Probe: Sendable {
     /// Rules that can only be seen here; they are blind without it.
     public let rules: [RuleName]
 
+    /// The hook as bpftrace and perf write it: `tracepoint:net:netif_receive_skb`.
+    public var tracepoint: String {
+        let system = hook.hasPrefix("neigh_") ? "neigh" : hook == "kfree_skb" ? "skb" : "net"
+        return "tracepoint:\(system):\(hook)"
+    }
+
     /// Describes one probe.
     public init(program: String, hook: String, lossWithout: String, rules: [RuleName]) {
         self.program = program

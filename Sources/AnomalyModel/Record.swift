@@ -76,6 +76,7 @@ public enum FieldName: String, Sendable, CaseIterable {
     case lostRing = "NETANOMALY_LOST_RING"
     case lostJournal = "NETANOMALY_LOST_JOURNAL"
     case pending = "NETANOMALY_PENDING"
+    case lostBackend = "NETANOMALY_LOST_BACKEND"
     case problem = "NETANOMALY_PROBLEM"
     case configurationFile = "NETANOMALY_CONFIG"
     case version = "NETANOMALY_VERSION"

@@ -81,7 +81,7 @@ extension Detector {
         return try anomaly(head, kind: NA_KIND_SUMMARY) { finding(in: head, rule: $0) }
     }
 
-    private static func anomaly(
+    static func anomaly(
         _ head: na_event_head, kind: na_kind, _ find: (Rule) -> Finding
     ) throws(DecodeError) -> Anomaly {
         guard head.kind == kind.rawValue else { throw .unknown(what: "record kind", number: head.kind) }
@@ -102,17 +102,17 @@ extension Detector {
             controlGroup: text(head.cgroup), stack: stack(of: head), dropLocation: head.location,
             dropReason: head.location == 0 ? nil : head.drop_reason,
             fields: finding.fields + (head.is_gateway == 0 ? [] : [Field(.gateway, "yes")]))
-        anomaly.also = try names(ofBits: head.key.also)
+        guard head.key.also >> UInt32(rules.count) == 0 else { throw .unknown(what: "rules in", number: head.key.also) }
+        anomaly.also = names(ofBits: head.key.also)
         anomaly.masterName = text(head.master)
         return anomaly
     }
 
-    private static func names(ofBits bits: UInt32) throws(DecodeError) -> [RuleName] {
-        guard bits >> UInt32(rules.count) == 0 else { throw .unknown(what: "rules in", number: bits) }
-        return rules.indices.filter { bits & 1 << UInt32($0) != 0 }.map { rules[$0].name }
+    static func names(ofBits bits: UInt32) -> [RuleName] {
+        bits == 0 ? [] : rules.indices.filter { bits & 1 << UInt32($0) != 0 }.map { rules[$0].name }
     }
 
-    private static func key(of head: na_event_head, rule: Rule) -> AnomalyKey {
+    static func key(of head: na_event_head, rule: Rule) -> AnomalyKey {
         AnomalyKey(
             rule: rule.name, networkNamespace: head.key.netns, interfaceIndex: head.key.ifindex,
             detail: UInt32(head.key.detail),

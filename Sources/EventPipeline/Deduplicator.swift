@@ -93,6 +93,28 @@ public struct Deduplicator: Sendable {
         return pass(event, account, now: now)
     }
 
+    /// Decides about an event by its identity alone, where that is enough: one that is counted and nothing else.
+    ///
+    /// A summary then tells of an earlier event of the key, with the times of the last.
+    ///
+    /// - Returns: nil if `admit` has to see the whole event.
+    mutating func settle(_ event: EventIdentity, now: UInt64) -> Verdict? {
+        guard let index = accounts.index(forKey: event.key) else {
+            return accounts.count < settings.maxKeys ? nil : .overflow
+        }
+        let interval = settings[event.key.rule].dedupIntervalNanoseconds
+        guard let lastEntry = accounts.values[index].lastEntry, now < saturatingSum(lastEntry, interval) else {
+            return nil
+        }
+        if accounts.values[index].suppressed == 0 { accounts.values[index].collectingSince = lastEntry }
+        accounts.values[index].suppressed += 1
+        accounts.values[index].newest.boottimeNanoseconds = event.boottimeNanoseconds
+        accounts.values[index].newest.lastBoottimeNanoseconds = event.boottimeNanoseconds
+        accounts.values[index].touched = now
+        earliestDue = min(earliestDue, due(accounts.values[index]))
+        return .deduplicated
+    }
+
     /// Takes back what `admit` let pass and the rate limiter refused: the event and all it carried go to its key again.
     ///
     /// - Parameter passed: the event as `admit` returned it, in the call just before.

@@ -54,11 +54,30 @@ public struct Gate: Sendable {
         }
     }
 
-    /// A packet that breaks several rules counts for each of them.
+    /// Decides about an event by its identity alone, where that is enough; what a flood consists of costs no more.
+    ///
+    /// - Returns: true if the event was counted and is done with; false if it has to be made and given to `admit`.
+    public mutating func settle(_ event: EventIdentity, now: UInt64) -> Bool {
+        let fate: WritableKeyPath<RuleAccount, UInt64>
+        switch deduplicator.settle(event, now: now) {
+        case .deduplicated: fate = \.deduplicated
+        case .overflow: fate = \.overflow
+        case .pass, nil: return false
+        }
+        book(event.key.rule, event.also, \.seen)
+        book(event.key.rule, event.also, fate)
+        return true
+    }
+
     private mutating func book(_ anomaly: Anomaly, _ fate: WritableKeyPath<RuleAccount, UInt64>) {
         guard anomaly.kind == .event else { return }
-        ledger[anomaly.rule.name, default: RuleAccount()][keyPath: fate] += 1
-        for rule in anomaly.also { ledger[rule, default: RuleAccount()][keyPath: fate] += 1 }
+        book(anomaly.rule.name, anomaly.also, fate)
+    }
+
+    /// A packet that breaks several rules counts for each of them.
+    private mutating func book(_ rule: RuleName, _ also: [RuleName], _ fate: WritableKeyPath<RuleAccount, UInt64>) {
+        ledger[rule, default: RuleAccount()][keyPath: fate] += 1
+        for rule in also { ledger[rule, default: RuleAccount()][keyPath: fate] += 1 }
     }
 
     /// Summaries that are due, see `Deduplicator.takeExpired`; what they count is in the ledger already.

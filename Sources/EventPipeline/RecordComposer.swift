@@ -5,7 +5,7 @@ public import AnomalyModel
 /// Every record takes the next number, whatever becomes of it later: a gap in `NETANOMALY_SEQ` is a lost entry. Fields
 /// that are not known are left out.
 public struct RecordComposer: Sendable {
-    /// `libbpf` or `bpftrace`; nil until one runs.
+    /// `libbpf` or `bpftrace`, of what the daemon says about itself; nil until one runs.
     public var backend: String?
     /// `Priority=` of `[Rule <name>]`, where it is set: it wins over what the finding deserves.
     public var priorities: [RuleName: Priority]
@@ -25,7 +25,8 @@ public struct RecordComposer: Sendable {
         let rule = anomaly.rule
         var fields = FieldList()
         let priority = priorities[rule.name] ?? anomaly.priority
-        head(&fields, message(for: anomaly), rule.messageID, priority, rule.name, rule.detector)
+        head(
+            &fields, message(for: anomaly), rule.messageID, priority, rule.name, rule.detector, anomaly.backend)
         fields.add(.also, anomaly.also.map(\.text).joined(separator: " "))
         fields.add(.probe, anomaly.probe)
         fields.add(.function, enriched.function)
@@ -58,7 +59,7 @@ public struct RecordComposer: Sendable {
     /// - Parameter boottimeNanoseconds: CLOCK_BOOTTIME of what it tells.
     public mutating func compose(_ notice: DaemonNotice, boottimeNanoseconds: UInt64) -> Record {
         var fields = FieldList()
-        head(&fields, notice.message, notice.messageID, notice.priority, notice.rule, nil)
+        head(&fields, notice.message, notice.messageID, notice.priority, notice.rule, nil, backend)
         tag(&fields, boottimeNanoseconds: boottimeNanoseconds)
         for field in notice.fields { fields.add(field) }
         return Record(rule: notice.rule, events: 0, priority: notice.priority, fields: fields.all)
@@ -75,7 +76,7 @@ public struct RecordComposer: Sendable {
 
     private func head(
         _ fields: inout FieldList, _ message: String, _ messageID: MessageID, _ priority: Priority, _ rule: RuleName,
-        _ detector: DetectorName?
+        _ detector: DetectorName?, _ backend: String?
     ) {
         fields.add(.message, message)
         fields.add(.messageID, messageID.text)

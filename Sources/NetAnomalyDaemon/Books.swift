@@ -4,6 +4,8 @@ import AnomalyModel
 struct Books {
     /// In the order of the detectors' rules.
     let accounts: [(rule: RuleName, account: RuleAccount)]
+    /// Lines of bpftrace that were lost before they were judged: in no rule's account.
+    var lostUnjudged: UInt64 = 0
 
     /// All rules together.
     var total: RuleAccount { accounts.reduce(RuleAccount()) { $0 + $1.account } }

@@ -20,7 +20,13 @@ final class Daemon {
     let started = boottimeNanoseconds()
     var configuration: Configuration
     var path: EventPath
-    var runners: [DetectorRunner] = []
+    /// What brings events, in the order in which it is told.
+    var sources: [any EventSource] = []
+    /// Own scripts that a reload has taken away: their accounts are kept.
+    var retired: [any EventSource] = []
+    let dropReasons = DropReasons()
+    /// True until it is known of each source whether it watches.
+    var isStarting = true
     var control: ControlSocket?
     var reloadProblem: String?
     private var nextPing: UInt64?
@@ -39,39 +45,12 @@ final class Daemon {
         outputKind = kind
         path = EventPath(configuration, transport: transport, namer: FrameNamer())
         control = try ControlSocket(path: options.controlPath, loop: loop)
-        runners = allDetectors.map { detector in
-            DetectorRunner(detector) { [unowned self] anomaly in path.handle(anomaly, now: boottimeNanoseconds()) }
-        }
     }
-
-    /// Starts every detector that the configuration wants.
-    ///
-    /// - Returns: nil, or why not a single one could be started.
-    func start() -> BackendError? {
-        let wanted = runners.filter { configuration.enabledDetectors.contains($0.detector.name) }
-        startRunners(wanted)
-        if !wanted.isEmpty, !wanted.contains(where: \.isRunning) { return wanted.first?.problem }
-        let probes = runners.flatMap(\.probes)
-        let wantedProbes = wanted.reduce(0) { $0 + $1.detector.probes.count }
-        write(
-            Notices.started(
-                attached: probes.filter { $0.state == .attached }.count, wanted: wantedProbes,
-                rules: configuration.rules.values.filter(\.isEnabled).count))
-        wanted.forEach(reportDegraded)
-        if let interval = notifier.watchdogIntervalMicroseconds {
-            pingSpacing = interval * 1000 / 3
-            nextPing = boottimeNanoseconds()
-        }
-        notifier.ready(status: statusText)
-        return nil
-    }
-
-    private var pingSpacing: UInt64 = 0
 
     /// Runs until a signal or a gone reader ends it.
     ///
-    /// - Returns: false if the output's reader went away.
-    func run() -> Bool {
+    /// - Returns: as what the process ends; not `success` if the output's reader went away, or nothing can be watched.
+    func run() -> ExitStatus {
         while true {
             let now = boottimeNanoseconds()
             let wakes = loop.wait(until: nextDeadline, now: now)
@@ -81,12 +60,13 @@ final class Daemon {
             if wakes.contains(.signal(SIGHUP)) { _ = reload() }
             serve(wakes)
             tick()
+            if isStarting, !settleStart() { return .failure }
             if path.output.isReaderGone { return stopWithoutReader() }
         }
     }
 
     private var nextDeadline: UInt64? {
-        var deadlines = runners.map(\.nextSweep) + [path.nextDeadline, nextPing, control?.nextDeadline]
+        var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline]
         if path.hasNews, configuration.accountingIntervalNanoseconds > 0 {
             deadlines.append(lastAccounting + configuration.accountingIntervalNanoseconds)
         }
@@ -102,7 +82,7 @@ final class Daemon {
                 if let control, control.owns(descriptor) {
                     control.readable(descriptor, now: boottimeNanoseconds(), answer: answer)
                 } else {
-                    runners.first { $0.descriptor == descriptor }?.drain(now: boottimeNanoseconds())
+                    sources.first { $0.descriptor == descriptor }?.drain(now: boottimeNanoseconds())
                 }
             case .writable(let descriptor):
                 if let control, control.owns(descriptor) { control.writable(descriptor) }
@@ -114,11 +94,11 @@ final class Daemon {
     /// Everything that has become due: this having run is the progress that the watchdog is told of.
     private func tick() {
         let now = boottimeNanoseconds()
-        for runner in runners where runner.nextSweep.map({ $0 <= now }) ?? false {
+        for source in sources where source.nextDeadline.map({ $0 <= now }) ?? false {
             do {
-                try runner.sweep(now: now)
+                try source.tick(now: now)
             } catch {
-                if !hasReportedSweep { Console.error("\(runner.detector.name): no summaries: \(error.description)") }
+                if !hasReportedSweep { Console.error("\(source.title): no summaries: \(error.description)") }
                 hasReportedSweep = true
             }
         }
@@ -150,53 +130,20 @@ final class Daemon {
 
     func write(_ notice: DaemonNotice) { path.write(notice, now: boottimeNanoseconds()) }
 
-    // MARK: Detectors
-
-    func startRunners(_ runners: [DetectorRunner]) {
-        DetectorRunner.start(runners, configuration)
-        runners.compactMap(\.descriptor).forEach { loop.watch($0) }
-    }
-
-    /// - Parameter patience: how long a slow output is waited for, so that the last summaries fit into its queue.
-    func stopRunner(_ runner: DetectorRunner, patience: UInt64) {
-        if let descriptor = runner.descriptor { loop.forget(descriptor) }
-        let now = boottimeNanoseconds()
-        do {
-            try runner.stop(now: now) { letOutputCatchUp(until: now + patience) }
-        } catch {
-            Console.error("\(runner.detector.name): \(error.description)")
-        }
-    }
-
-    func reportDegraded(_ runner: DetectorRunner) {
-        let detector = runner.detector
-        if let problem = runner.problem {
-            write(
-                Notices.probeDegraded(
-                    detector: detector.name, reason: problem.description, loss: "all of \(detector.name)",
-                    rules: detector.rules.map(\.name)))
-        }
-        for (probe, state) in runner.probes where runner.problem == nil {
-            guard let reason = state.reason else { continue }
-            write(
-                Notices.probeDegraded(
-                    detector: detector.name, reason: reason, loss: probe.lossWithout, rules: probe.rules))
-        }
-    }
-
     // MARK: Accounts
 
     var books: Books {
-        Books(
-            accounts: runners.flatMap { runner in
-                runner.detector.rules.enumerated().map { index, rule in
-                    (rule.name, path.account(rule.name, kernel: runner.kernelAccount(rule: index)))
-                }
-            })
+        var lines: [(rule: RuleName, account: RuleAccount)] = []
+        for source in sources + retired {
+            for rule in source.rules {
+                lines.append((rule.name, path.account(rule.name, kernel: source.account(of: rule.name))))
+            }
+        }
+        return Books(accounts: lines, lostUnjudged: (sources + retired).reduce(0) { $0 + $1.lostUnjudged })
     }
 
     func account(period: String) {
-        runners.forEach { $0.drain(now: boottimeNanoseconds()) }
+        sources.forEach { $0.drain(now: boottimeNanoseconds()) }
         let books = books
         write(Notices.accounting(books, period: period))
         for (rule, account) in books.accounts where account.isOverdrawn && unbalanced.insert(rule).inserted {
@@ -209,11 +156,8 @@ final class Daemon {
     var statusText: String {
         let written = path.output.deliveries.values.reduce(0) { $0 + $1.written }
         let lost = path.output.deliveries.values.reduce(0) { $0 + $1.lost }
-        let attached = runners.flatMap(\.probes).filter { $0.state == .attached }.count
-        let wanted = runners.filter { configuration.enabledDetectors.contains($0.detector.name) }
-            .reduce(0) { $0 + $1.detector.probes.count }
-        let counts = "\(attached) of \(wanted) probes, \(written) entries, \(lost) lost"
+        let counts = "\(watched), \(written) entries, \(lost) lost"
         if let reloadProblem { return "Running with the old configuration: \(reloadProblem) (\(counts))" }
-        return "Watching: \(counts)"
+        return "\(isStarting ? "Starting" : isComplete ? "Watching" : "Degraded"): \(counts)"
     }
 }

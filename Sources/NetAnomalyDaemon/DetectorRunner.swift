@@ -19,7 +19,9 @@ public final class DetectorRunner {
     private var forgottenBefore: UInt64 = 0
 
     /// Why the detector does not run although it should.
-    public private(set) var problem: BackendError?
+    public private(set) var failure: BackendError?
+    /// Of the tables, as they were made.
+    private(set) var sizes = Limits()
     /// When the key table wants its next sweep, CLOCK_BOOTTIME.
     private(set) var nextSweep: UInt64?
     /// Keys in the table at the last sweep.
@@ -42,7 +44,7 @@ public final class DetectorRunner {
     /// Each probe with its state; none while the detector is not wanted.
     public var probes: [(probe: Probe, state: ProbeState)] {
         if let session { return Array(zip(detector.probes, session.states)) }
-        return problem.map { problem in detector.probes.map { ($0, .failed(problem.description)) } } ?? []
+        return failure.map { failure in detector.probes.map { ($0, .failed(failure.description)) } } ?? []
     }
 
     /// Packets that probes did not see because they were already running on that CPU.
@@ -70,14 +72,15 @@ public final class DetectorRunner {
             session.attach(now: boottimeNanoseconds())
             try apply(configuration, to: session)
             self.session = session
-            problem = nil
+            sizes = configuration.limits
+            failure = nil
         } catch {
-            problem = error
+            failure = error
         }
     }
 
     /// Puts changed rule settings in force without touching a probe.
-    public func apply(_ configuration: Configuration) throws(BackendError) {
+    public func put(_ configuration: Configuration) throws(BackendError) {
         // A module may have been loaded since, and a shorter interval may have ended already.
         try session?.learn(detector.moduleMembers)
         guard let session else { return }

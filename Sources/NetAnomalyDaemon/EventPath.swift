@@ -22,7 +22,7 @@ struct EventPath {
 
     init(_ configuration: Configuration, transport: any RecordTransport, namer: FrameNamer?) {
         gate = Gate(settings: configuration.gateSettings)
-        composer = RecordComposer(backend: "libbpf", priorities: configuration.priorities)
+        composer = RecordComposer(priorities: configuration.priorities)
         output = RecordQueue(transport: transport)
         self.namer = namer
     }
@@ -34,10 +34,32 @@ struct EventPath {
     /// When something here wants attention, CLOCK_BOOTTIME.
     var nextDeadline: UInt64? { [gate.nextDeadline, output.nextRetry].compactMap { $0 }.min() }
 
+    /// What runs the probes, for what the daemon says about itself.
+    var backend: String? {
+        get { composer.backend }
+        set { composer.backend = newValue }
+    }
+
     /// Puts a new configuration in force; keys, counts and numbers go on.
     mutating func apply(_ configuration: Configuration) {
+        let scriptLimits = gate.settings.limits.filter { configuration.rules[$0.key] == nil }
         gate.settings = configuration.gateSettings
+        for (rule, limits) in scriptLimits { gate.settings.limits[rule] = limits }
         composer.priorities = configuration.priorities
+    }
+
+    /// Sets the limits of a script's rule, which no section names.
+    mutating func limit(_ rule: RuleName, by script: ScriptSettings) {
+        gate.settings.limits[rule] = RuleLimits(
+            dedupIntervalNanoseconds: script.dedupIntervalNanoseconds,
+            rateLimitIntervalNanoseconds: script.rateLimitIntervalNanoseconds, rateLimitBurst: script.rateLimitBurst)
+    }
+
+    /// Decides about an event by its identity alone; false if the whole of it has to be handled.
+    mutating func settle(_ event: EventIdentity) -> Bool {
+        hasNews = true
+        latest = max(latest, event.boottimeNanoseconds)
+        return gate.settle(event, now: latest)
     }
 
     /// Takes one anomaly as far as it goes.

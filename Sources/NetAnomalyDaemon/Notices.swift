@@ -17,7 +17,7 @@ enum Notices {
     /// All of them, for the catalog's and the manual's tests.
     static let all = [
         started, stopped, reloaded, reloadFailed, probeDegraded, accounting, journalLoss, balanceError,
-    ]
+    ] + aboutBackends
 
     static func started(attached: Int, wanted: Int, rules: Int) -> DaemonNotice {
         notice(
@@ -54,14 +54,17 @@ enum Notices {
     static func accounting(_ books: Books, period: String) -> DaemonNotice {
         let total = books.total
         let lines = books.accounts.filter { $0.account.seen > 0 }.map { "\($0.rule.text): \(sentence($0.account))" }
+        let unjudged =
+            books.lostUnjudged == 0 ? "" : "; \(books.lostUnjudged) lines of bpftrace lost before they were judged"
         return notice(
-            accounting, .info, "\(period): \(sentence(total))",
+            accounting, .info, "\(period): \(sentence(total))\(unjudged)",
             [
                 Field(.seen, String(total.seen)), Field(.written, String(total.written)),
                 Field(.deduplicated, String(total.deduplicated)), Field(.limited, String(total.limited)),
                 Field(.overflow, String(total.overflow)), Field(.lostRing, String(total.lostRing)),
                 Field(.lostJournal, String(total.lostJournal)), Field(.pending, String(total.pending)),
-            ] + (lines.isEmpty ? [] : [Field(.balance, lines.joined(separator: "\n"))]))
+            ] + (books.lostUnjudged == 0 ? [] : [Field(.lostBackend, String(books.lostUnjudged))])
+                + (lines.isEmpty ? [] : [Field(.balance, lines.joined(separator: "\n"))]))
     }
 
     static func journalLoss(_ report: LossReport) -> DaemonNotice {
@@ -93,7 +96,7 @@ enum Notices {
         return "\(account.seen) seen" + (shown.isEmpty ? "" : " = " + shown.joined(separator: " + "))
     }
 
-    private static func notice(
+    static func notice(
         _ identity: (RuleName, MessageID), _ priority: Priority, _ message: String, _ fields: [Field]
     ) -> DaemonNotice {
         DaemonNotice(

@@ -16,6 +16,9 @@ public final class DropReasons {
     /// `NOT_SPECIFIED` and the like; nil where this kernel has no reasons or not this one.
     public func name(of reason: UInt32) -> String? { names[reason] }
 
+    /// The running kernel's number of a reason, by the same name; nil where it has none such.
+    public func number(of name: String) -> UInt32? { names.first { $0.value == name }?.key }
+
     private static func read() -> [UInt32: String] {
         guard let types = btf__load_vmlinux_btf() else { return [:] }
         defer {

@@ -31,7 +31,7 @@ public enum KernelRequirements {
     }
 
     /// A small text file, or nil when it cannot be read.
-    private static func readText(_ path: String) -> String? {
+    static func readText(_ path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }

@@ -20,6 +20,34 @@ enum ModuleTypes {
             // The types of a whole kernel were on the heap.
             malloc_trim(0)
         }
+        return offsets(of: members, in: present, kernel)
+    }
+
+    /// The same also where the module is built in.
+    static func offsetsAnywhere(of members: [ModuleMember]) -> [UInt32?] {
+        guard let kernel = btf__load_vmlinux_btf() else { return members.map { _ in nil } }
+        defer { btf__free(kernel) }
+        let present = Set(members.map(\.module)).filter { access(folder + $0, R_OK) == 0 }
+        let inModules = offsets(of: members, in: present, kernel)
+        return zip(members, inModules).map { member, found in found ?? offset(of: member, in: kernel) }
+    }
+
+    /// Where a device's private part begins (netdev_priv()): at a member since 6.13, before that behind the structure.
+    static func privatePart() -> UInt32? {
+        guard let kernel = btf__load_vmlinux_btf() else { return nil }
+        defer { btf__free(kernel) }
+        let member = ModuleMember(module: "", structure: "net_device", member: "priv")
+        if let offset = offset(of: member, in: kernel) { return offset }
+        let id = btf__find_by_name_kind(kernel, "net_device", structureKind)
+        guard id > 0 else { return nil }
+        let size = btf__resolve_size(kernel, UInt32(id))
+        // NETDEV_ALIGN
+        return size > 0 ? (UInt32(size) + 31) / 32 * 32 : nil
+    }
+
+    private static func offsets(
+        of members: [ModuleMember], in present: Set<String>, _ kernel: OpaquePointer
+    ) -> [UInt32?] {
         var offsets: [ModuleMember: UInt32] = [:]
         for module in present {
             guard let types = btf__load_module_btf(module, kernel) else { continue }

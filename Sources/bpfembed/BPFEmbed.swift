@@ -1,13 +1,20 @@
 import Glibc
 
-/// Build tool: `bpfembed CLANG SOURCE.bpf.c OUTPUT.swift` compiles one BPF program and writes its object as Swift.
+/// Build tool: `bpfembed CLANG SOURCE.bpf.c OUTPUT.swift` compiles one BPF program and writes its object as Swift,
+/// `bpfembed --script NAME SOURCE OUTPUT.swift` writes a bpftrace script as Swift.
 ///
-/// The object becomes 64-bit words: statically initialised and nine times faster to compile than bytes.
+/// An object becomes 64-bit words: statically initialised and nine times faster to compile than bytes. A script becomes
+/// a string.
 @main
 enum BPFEmbed {
     static func main() {
         let arguments = CommandLine.arguments
-        guard arguments.count == 4 else { fail("usage: bpfembed CLANG SOURCE.bpf.c OUTPUT.swift") }
+        if arguments.count == 5, arguments[1] == "--script" {
+            return write(scriptSource(name: arguments[2], bytes: read(arguments[3])), to: arguments[4])
+        }
+        guard arguments.count == 4 else {
+            fail("usage: bpfembed CLANG SOURCE.bpf.c OUTPUT.swift, or bpfembed --script NAME SOURCE OUTPUT.swift")
+        }
         let (clang, source, output) = (arguments[1], arguments[2], arguments[3])
         let object = output + ".o"
         run(clang, compilerArguments(source: source, object: object))
@@ -78,6 +85,19 @@ enum BPFEmbed {
             }
 
             """
+    }
+
+    private static func scriptSource(name: String, bytes: [UInt8]) -> String {
+        """
+        // Generated from a script of bpftrace/.
+
+        enum \(name) {
+            static let text = #\"\"\"
+        \(String(decoding: bytes, as: UTF8.self))
+        \"\"\"#
+        }
+
+        """
     }
 
     /// `tun_gso` becomes `tunGso`.

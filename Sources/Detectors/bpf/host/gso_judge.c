@@ -18,7 +18,7 @@ static long na_read_packet(void *to, __u32 size, const struct gso_packet *packet
 {
 	const struct gso_sight *seen = (const void *)(uintptr_t)packet->head;
 
-	if (offset < seen->bytes_at || offset + size > seen->bytes_at + GSO_SIGHT_BYTES)
+	if (offset < seen->bytes_at || offset + size > seen->bytes_at + seen->bytes_count)
 		return -1;
 	memcpy(to, seen->bytes + (offset - seen->bytes_at), size);
 	return 0;
@@ -155,10 +155,10 @@ static void fill_headers(struct gso_event *event, const struct gso_sight *seen)
 	__u32 start = seen->mac_header == NA_HEADER_UNSET ? seen->data : seen->mac_header;
 	__u32 at = start - seen->bytes_at, length = seen->linear_end > start ? seen->linear_end - start : 0;
 
-	if (start < seen->bytes_at || at >= GSO_SIGHT_BYTES)
+	if (start < seen->bytes_at || at >= seen->bytes_count)
 		return;
-	if (length > GSO_SIGHT_BYTES - at)
-		length = GSO_SIGHT_BYTES - at;
+	if (length > seen->bytes_count - at)
+		length = seen->bytes_count - at;
 	if (length > NA_HEADER_MAX)
 		length = NA_HEADER_MAX;
 	memcpy(event->headers, seen->bytes + at, length);

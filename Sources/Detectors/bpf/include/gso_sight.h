@@ -46,8 +46,9 @@ struct gso_sight {
 	unsigned char ip_summed;
 	unsigned char from_owner; /* of a macvtap or ipvtap, on its way out */
 	unsigned char drop_site;  /* enum gso_drop_site */
+	unsigned char bytes_count; /* of them that were taken */
 	unsigned char bytes[GSO_SIGHT_BYTES];
-	unsigned char padding[6];
+	unsigned char padding[5];
 };
 
 /* Returns how many events it made, none where all is well. */

@@ -1,0 +1,48 @@
+import AnomalyModel
+import DaemonConfig
+import TracingBackends
+
+/// A detector whose programs run in the kernel.
+extension DetectorRunner: EventSource {
+    var title: String { detector.name.text }
+    var detectorName: DetectorName { detector.name }
+    var backend: Backend { .libbpf }
+    var rules: [Rule] { detector.rules }
+    /// Loading takes a moment, in which nothing else is done.
+    var isStarting: Bool { false }
+    var problem: String? { failure?.description }
+    var isPermissionProblem: Bool { failure?.isPermission ?? false }
+    var nextDeadline: UInt64? { nextSweep }
+    /// The ring's losses are in the rules' accounts.
+    var lostUnjudged: UInt64 { 0 }
+
+    func isWanted(by configuration: Configuration) -> Bool { configuration.enabledDetectors.contains(detector.name) }
+
+    func account(of rule: RuleName) -> RuleAccount {
+        detector.rules.firstIndex { $0.name == rule }.map { kernelAccount(rule: $0) } ?? RuleAccount()
+    }
+
+    func tick(now: UInt64) throws(BackendError) {
+        if let nextSweep, nextSweep <= now { try sweep(now: now) }
+    }
+
+    /// The size of a table is fixed when it is made.
+    func apply(_ configuration: Configuration) -> Bool {
+        configuration.limits.maxKeys == sizes.maxKeys && configuration.limits.maxMemory == sizes.maxMemory
+            && (try? put(configuration)) != nil
+    }
+
+    /// There is nothing that would go on by itself.
+    func beginStop(now: UInt64) {}
+
+    func finishStop(now: UInt64, deadline: UInt64, letOutputCatchUp: () -> Void) throws(BackendError) {
+        try stop(now: now, letOutputCatchUp: letOutputCatchUp)
+    }
+
+    var statusMembers: [(String, JSON)] {
+        [
+            ("keys", .number(UInt64(keys))), ("missed", .number(missed)), ("undecodable", .number(undecodable)),
+            ("forgotten", .number(forgotten)), ("kernel_memory_bytes", .number(kernelMemoryBytes)),
+        ]
+    }
+}

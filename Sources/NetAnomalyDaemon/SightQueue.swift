@@ -1,0 +1,61 @@
+/// Puts what comes from several CPUs into the order of its time.
+///
+/// bpftrace empties one CPU's buffer after the other, so a reply may come before its request. Sights wait until those
+/// of other CPUs must have come, too; with more than `maxWaiting` the oldest goes at once.
+struct SightQueue<Sight> {
+    /// How long a sight waits: far longer than bpftrace needs to go over all buffers.
+    static var windowNanoseconds: UInt64 { 100_000_000 }
+    /// Some 3 MB with their stacks; at 20,000 a second the window still fits.
+    static var maxWaiting: Int { 2048 }
+
+    /// One that waits.
+    struct Waiting {
+        let boottimeNanoseconds: UInt64
+        let sight: Sight
+    }
+
+    /// A binary heap, the oldest first.
+    private var heap: [Waiting] = []
+
+    /// How many wait.
+    var count: Int { heap.count }
+
+    /// When the oldest may go, CLOCK_BOOTTIME.
+    var nextDeadline: UInt64? { heap.first.map { $0.boottimeNanoseconds + Self.windowNanoseconds } }
+
+    /// Adds one; returns the oldest if there is no room for both.
+    mutating func add(_ sight: Sight, at boottimeNanoseconds: UInt64) -> Sight? {
+        heap.append(Waiting(boottimeNanoseconds: boottimeNanoseconds, sight: sight))
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard heap[child].boottimeNanoseconds < heap[parent].boottimeNanoseconds else { break }
+            heap.swapAt(child, parent)
+            child = parent
+        }
+        return heap.count > Self.maxWaiting ? takeOldest() : nil
+    }
+
+    /// The oldest, if it has waited long enough.
+    mutating func take(now: UInt64) -> Sight? {
+        guard let deadline = nextDeadline, deadline <= now else { return nil }
+        return takeOldest()
+    }
+
+    /// The oldest, however long it has waited.
+    mutating func takeOldest() -> Sight? {
+        guard let first = heap.first, let last = heap.popLast() else { return nil }
+        guard !heap.isEmpty else { return first.sight }
+        heap[0] = last
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
+                if heap[child].boottimeNanoseconds < heap[least].boottimeNanoseconds { least = child }
+            }
+            if least == parent { return first.sight }
+            heap.swapAt(parent, least)
+            parent = least
+        }
+    }
+}
