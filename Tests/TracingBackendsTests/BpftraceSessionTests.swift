@@ -35,9 +35,10 @@ struct BpftraceSessionTests {
     }
 
     @Test func `what a buffer of one page loses is counted`() throws {
+        let words = [String](repeating: "comm", count: 8).joined(separator: ", ")
         let flood =
-            #"interval:ms:20 { $i = 0; while ($i < 90) { printf("%d %s %s %s %s\n", $i, comm, comm, comm, comm); "#
-            + "@printed = count(); $i++; } }"
+            #"interval:ms:20 { $i = 0; while ($i < 40) { printf("%d %s %s %s %s %s %s %s %s\n", $i, "# + words
+            + "); @printed = count(); $i++; } }"
         let watched = try WatchedSession(supervised(flood), environment: ["BPFTRACE_PERF_RB_PAGES": "1"])
         try watched.run(until: "losses") { $0.counts.lost > 100 && $0.isReady }
         try watched.stop()
