@@ -4,6 +4,8 @@ import DaemonConfig
 import Detectors
 import SystemdProtocols
 
+@testable import TracingBackends
+
 /// What must hold for every input there is: `CorpusTests` replays known ones, Tests/Fuzz/run looks for others.
 enum Property: String, CaseIterable {
     /// Any file is a configuration or a list of problems with their places.
@@ -12,6 +14,8 @@ enum Property: String, CaseIterable {
     case records
     /// Any fields come out of the journal's protocol as they went in.
     case entries
+    /// Any output of bpftrace comes in the same records however it is cut, and any printed bytes come as they were.
+    case bpftrace
 
     /// What is wrong with how the input was taken; nil if nothing is.
     func violation(by input: [UInt8]) -> String? {
@@ -19,6 +23,7 @@ enum Property: String, CaseIterable {
         case .configuration: Self.configuration(input)
         case .records: Self.records(input)
         case .entries: Self.entries(input)
+        case .bpftrace: Self.bpftrace(input)
         }
     }
 
@@ -63,6 +68,53 @@ enum Property: String, CaseIterable {
 
     private static func isSafe(_ text: String) -> Bool {
         text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
+    }
+
+    // MARK: bpftrace
+
+    /// The first byte is the size of the pieces; bit 7 makes all lines but the shortest too long.
+    private static func bpftrace(_ input: [UInt8]) -> String? {
+        guard let choice = input.first else { return nil }
+        let output = Array(input.dropFirst())
+        let limit = choice & 0x80 == 0 ? BpftraceSession.maxLineBytes : 16
+        let whole = records(output, pieces: max(1, output.count), limit: limit)
+        let cut = records(output, pieces: 1 + Int(choice & 0x7f), limit: limit)
+        if whole != cut { return "other records when cut" }
+        var text: [UInt8] = []
+        let line = printed(output)
+        let record = line.withUnsafeBytes { BpftraceRecord.read($0, text: &text) }
+        return record == .text && text == output ? nil : "another text than was printed"
+    }
+
+    private static func records(_ output: [UInt8], pieces: Int, limit: Int) -> [String] {
+        var splitter = LineSplitter(maxLineBytes: limit)
+        var records: [String] = []
+        var text: [UInt8] = []
+        func take(_ line: UnsafeRawBufferPointer) {
+            let record = BpftraceRecord.read(line, text: &text)
+            records.append(record == .text ? "\(text)" : "\(record)")
+        }
+        for start in stride(from: 0, to: output.count, by: pieces) {
+            output[start..<min(start + pieces, output.count)].withUnsafeBytes { splitter.feed($0, onLine: take) }
+        }
+        splitter.end(onLine: take)
+        return records + ["\(splitter.oversized)"]
+    }
+
+    /// What bpftrace prints for a printf of these bytes.
+    private static func printed(_ text: [UInt8]) -> [UInt8] {
+        var line = #"{"type": "printf", "data": ""#
+        for byte in text {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): line += "\\" + String(UnicodeScalar(byte))
+            case 0x0a: line += "\\n"
+            case 0x20..<0x7f: line += String(UnicodeScalar(byte))
+            default:
+                let digits = String(byte, radix: 16)
+                line += (byte < 0x80 ? "\\u00" : "\\uffffff") + (digits.count == 1 ? "0" : "") + digits
+            }
+        }
+        return Array((line + #""}"#).utf8)
     }
 
     // MARK: Entries

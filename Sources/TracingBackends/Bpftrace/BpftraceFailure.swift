@@ -18,6 +18,8 @@ public enum BpftraceFailure: Error, Equatable, Sendable, CustomStringConvertible
     case typesUnavailable
     /// An error in the script.
     case script(line: Int, column: Int?, text: String)
+    /// It refuses the script as a whole, or for a reason that we do not know; its words.
+    case scriptRefused(String)
     /// This kernel lacks a hook that the script names.
     case probeMissing(String)
     /// This kernel's structure has no such field.
@@ -48,7 +50,9 @@ public enum BpftraceFailure: Error, Equatable, Sendable, CustomStringConvertible
     /// True if its age could be the reason: newer versions know more of the language and of the kernel.
     var mayComeOfAge: Bool {
         switch self {
-        case .script, .probeMissing, .fieldMissing, .structureMissing, .programRefused, .ended, .crashed: true
+        case .script, .scriptRefused, .probeMissing, .fieldMissing, .structureMissing, .programRefused, .ended,
+            .crashed:
+            true
         default: false
         }
     }
@@ -70,6 +74,7 @@ public enum BpftraceFailure: Error, Equatable, Sendable, CustomStringConvertible
             "bpftrace finds no types of this kernel: use a kernel with /sys/kernel/btf/vmlinux, or install its headers"
         case .script(let line, let column, let text):
             "The script has an error in line \(line)" + (column.map { ", column \($0)" } ?? "") + ": \(text)"
+        case .scriptRefused(let text): "bpftrace refuses the script: \(text)"
         case .probeMissing(let name):
             "This kernel has no \(name): load the module that brings it, or use another probe"
         case .fieldMissing(let field, let structure):

@@ -27,7 +27,7 @@ enum BpftraceRecord: Equatable {
             text.removeAll(keepingCapacity: true)
             return JSONText.append(escaped, to: &text) ? .text : .unreadable
         }
-        if line.allSatisfy({ $0 <= 0x20 }) { return .empty }
+        if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) { return .empty }
         return readObject(line, text: &text) ?? readPlain(line) ?? .unreadable
     }
 

@@ -50,7 +50,10 @@ extension BpftraceSession {
         let complaint = BpftraceComplaint(lines: life.complaints, surroundings: .current)
         switch gone.end {
         case .exited(let status) where life.readyAt == nil && status != 0:
-            return complaint.failure ?? .ended(status: status, text: complaint.text)
+            // Until it attaches it only reads the script, and the next time it reads the same.
+            return complaint.failure
+                ?? (life.attachedAt == nil
+                    ? .scriptRefused(complaint.text) : .ended(status: status, text: complaint.text))
         case .exited(let status): return .ended(status: status, text: "")
         case .killed(let signal) where life.readyAt == nil && signal != SIGKILL && signal != SIGTERM:
             return .crashed(signal: signal, text: complaint.text)
