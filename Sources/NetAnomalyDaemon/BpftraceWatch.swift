@@ -127,7 +127,7 @@ final class BpftraceWatch {
         case nil, .idle: "stopped"
         case .starting: "starting"
         case .running: "running"
-        case .stopping: "stopping"
+        case .stopping, .killing: "stopping"
         case .waiting: "waiting"
         case .broken: "broken"
         }

@@ -11,9 +11,9 @@ extension Daemon {
     func answer(_ request: String) -> String {
         switch request {
         case "status":
-            runners.forEach { $0.drain(now: boottimeNanoseconds()) }
+            sources.forEach { $0.drain(now: boottimeNanoseconds()) }
             return StatusReport(
-                configuration: configuration, runners: runners, books: books, path: path, outputKind: outputKind,
+                configuration: configuration, sources: sources, backend: path.backend ?? "none", books: books, path: path, outputKind: outputKind,
                 startedNanoseconds: started, reloadProblem: reloadProblem
             ).json.text
         case "reload":
@@ -46,30 +46,51 @@ extension Daemon {
         }
     }
 
-    /// - Returns: in words, which detectors did not watch for a moment, and how long.
+    /// - Returns: in words, what did not watch for a moment, and how long; and what is not in force yet.
     private func apply(_ new: Configuration) -> [String] {
         let old = configuration
         configuration = new
         path.apply(new)
-        return runners.compactMap { runner in
-            let isWanted = new.enabledDetectors.contains(runner.detector.name)
-            // The size of a table is fixed when it is made.
-            let isResized =
-                old.limits.maxKeys != new.limits.maxKeys || old.limits.maxMemory != new.limits.maxMemory
-            if runner.isRunning, isWanted, !isResized, (try? runner.apply(new)) != nil { return nil }
-            return restart(runner, isWanted: isWanted)
-        }
+        var remarks = sources.compactMap { apply(to: $0) }
+        let known = Set(sources.compactMap { ($0 as? OwnScript)?.settings.name })
+        new.scripts.filter { $0.isEnabled && !known.contains($0.name) }.forEach(addScript)
+        if old.backend != new.backend { remarks.append("[Daemon] Backend= takes effect at the next start") }
+        return remarks
+    }
+
+    private func apply(to source: any EventSource) -> String? {
+        let isWanted = source.isWanted(by: configuration)
+        if isWanted, source.isRunning, source.apply(configuration) { return nil }
+        return restart(source, isWanted: isWanted)
     }
 
     /// A reload does not wait for a slow output: what its queue cannot take of the last summaries is counted.
-    private func restart(_ runner: DetectorRunner, isWanted: Bool) -> String? {
-        let wasRunning = runner.isRunning
+    private func restart(_ source: any EventSource, isWanted: Bool) -> String? {
+        let wasRunning = source.isRunning
         let stopped = boottimeNanoseconds()
-        if wasRunning { stopRunner(runner, patience: 0) }
-        guard isWanted else { return nil }
-        startRunners([runner])
-        reportDegraded(runner)
+        stop([source], patience: 0, lastWords: Self.reloadNanoseconds)
+        guard isWanted else {
+            retire(source)
+            return nil
+        }
+        start(source)
+        if source.backend == .libbpf { reportDegraded(source) }
         let milliseconds = (boottimeNanoseconds() - stopped) / 1_000_000
-        return wasRunning ? "\(runner.detector.name) was not watched for \(milliseconds) ms" : nil
+        guard wasRunning else { return nil }
+        return source.isRunning
+            ? "\(source.title) was not watched for \(milliseconds) ms" : "\(source.title) is started again"
     }
+
+    /// A script that is not wanted any more leaves its accounts behind.
+    private func retire(_ source: any EventSource) {
+        guard source is OwnScript else { return }
+        sources.removeAll { $0 === source }
+        if source.rules.isEmpty, source.lostUnjudged == 0 { return }
+        retired.append(source)
+        // Whoever changes scripts that often does not look at the old ones' accounts.
+        if retired.count > ScriptSettings.maximumCount { retired.removeFirst() }
+    }
+
+    /// A script that is stopped by a reload holds up all else.
+    private static let reloadNanoseconds: UInt64 = 1_000_000_000
 }

@@ -2,6 +2,7 @@ import AnomalyModel
 import DaemonConfig
 import Detectors
 import EventPipeline
+import Glibc
 import SystemdProtocols
 import TracingBackends
 
@@ -57,7 +58,9 @@ extension Daemon {
 
     private func startWithBpftrace() {
         path.backend = Backend.bpftrace.rawValue
-        sources = allDetectors.compactMap { $0 as? any BpftraceDetector.Type }.map(scripted)
+        sources = allDetectors.compactMap { detector in
+            (detector as? any BpftraceDetector.Type).map { scripted($0) }
+        }
         sources.filter { $0.isWanted(by: configuration) }.forEach(start)
     }
 

@@ -6,13 +6,15 @@ import SystemdProtocols
 extension Daemon {
     /// How long a stop waits for a slow output before it gives up what waits.
     private static let stopNanoseconds: UInt64 = 5_000_000_000
+    /// How long bpftrace may take to drain its buffers and end, which it does within half a second.
+    private static let lastWordsNanoseconds: UInt64 = 3_000_000_000
     /// Records that may wait before more are made: half the queue, so that no portion overflows it.
     private static let waitingMax = 2048
 
-    func stop(by signal: Int32) -> Bool {
+    func stop(by signal: Int32) -> ExitStatus {
         notifier.stopping(status: "Stopping: fetching the last events")
         control = nil
-        runners.forEach { stopRunner($0, patience: Self.catchUpNanoseconds) }
+        stop(sources, patience: Self.catchUpNanoseconds, lastWords: Self.lastWordsNanoseconds)
         let deadline = boottimeNanoseconds() + Self.stopNanoseconds
         for summary in path.takeAllSummaries() {
             path.write(summary, now: boottimeNanoseconds())
@@ -23,7 +25,7 @@ extension Daemon {
         letOutputCatchUp(until: deadline, waiting: 0)
         path.abandon(now: boottimeNanoseconds())
         reportUnsent()
-        return true
+        return .success
     }
 
     /// Waits for the output while more than `waiting` records are queued, and for nothing else: a signal that comes
@@ -38,10 +40,10 @@ extension Daemon {
         }
     }
 
-    func stopWithoutReader() -> Bool {
-        runners.forEach { stopRunner($0, patience: 0) }
+    func stopWithoutReader() -> ExitStatus {
+        stop(sources, patience: 0, lastWords: Self.lastWordsNanoseconds)
         Console.error("The reader of the output has gone; stopping. The balance is: \(Notices.sentence(books.total))")
-        return false
+        return .failure
     }
 
     /// What could not be written goes to stderr: the last place left.

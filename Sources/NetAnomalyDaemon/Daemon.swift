@@ -47,6 +47,14 @@ final class Daemon {
         control = try ControlSocket(path: options.controlPath, loop: loop)
     }
 
+    private var pingSpacing: UInt64 = 0
+
+    func beginWatchdog() {
+        guard let interval = notifier.watchdogIntervalMicroseconds else { return }
+        pingSpacing = interval * 1000 / 3
+        nextPing = boottimeNanoseconds()
+    }
+
     /// Runs until a signal or a gone reader ends it.
     ///
     /// - Returns: as what the process ends; not `success` if the output's reader went away, or nothing can be watched.

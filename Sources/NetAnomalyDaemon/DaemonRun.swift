@@ -18,10 +18,9 @@ public enum DaemonRun {
         do {
             // Before anything else may be signalled.
             let loop = try EventLoop()
-            if let problem = KernelRequirements.firstProblem() { return report(problem) }
             let daemon = try Daemon(options, configuration, loop: loop)
             if let problem = daemon.start() { return report(problem) }
-            return daemon.run() ? .success : .failure
+            return daemon.run()
         } catch {
             Console.error(error.description)
             return .failure

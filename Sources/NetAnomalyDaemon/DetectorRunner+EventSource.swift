@@ -1,5 +1,6 @@
 import AnomalyModel
 import DaemonConfig
+import Detectors
 import TracingBackends
 
 /// A detector whose programs run in the kernel.
@@ -28,7 +29,7 @@ extension DetectorRunner: EventSource {
 
     /// The size of a table is fixed when it is made.
     func apply(_ configuration: Configuration) -> Bool {
-        configuration.limits.maxKeys == sizes.maxKeys && configuration.limits.maxMemory == sizes.maxMemory
+        configuration.limits.maxKeys == sizes?.maxKeys && configuration.limits.maxMemory == sizes?.maxMemory
             && (try? put(configuration)) != nil
     }
 

@@ -21,7 +21,7 @@ public final class DetectorRunner {
     /// Why the detector does not run although it should.
     public private(set) var failure: BackendError?
     /// Of the tables, as they were made.
-    private(set) var sizes = Limits()
+    private(set) var sizes: Limits?
     /// When the key table wants its next sweep, CLOCK_BOOTTIME.
     private(set) var nextSweep: UInt64?
     /// Keys in the table at the last sweep.

@@ -19,10 +19,10 @@ enum Notices {
         started, stopped, reloaded, reloadFailed, probeDegraded, accounting, journalLoss, balanceError,
     ] + aboutBackends
 
-    static func started(attached: Int, wanted: Int, rules: Int) -> DaemonNotice {
+    static func started(watched: String, rules: Int) -> DaemonNotice {
         notice(
             started, .info,
-            "Watching with \(attached) of \(wanted) probes and \(rules) rules, version \(daemonVersion)",
+            "Watching with \(watched) and \(rules) rules, version \(daemonVersion)",
             [Field(.version, daemonVersion)])
     }
 

@@ -8,7 +8,8 @@ import TracingBackends
 /// The answer to `status`; netanomalyctl(1) documents its members.
 struct StatusReport {
     let configuration: Configuration
-    let runners: [DetectorRunner]
+    let sources: [any EventSource]
+    let backend: String
     let books: Books
     let path: EventPath
     let outputKind: DaemonOptions.Output
@@ -20,7 +21,7 @@ struct StatusReport {
             [
                 ("version", .string(daemonVersion)),
                 ("state", .string(state)),
-                ("backend", .string("libbpf")),
+                ("backend", .string(backend)),
                 ("started_boottime_ns", .number(startedNanoseconds)),
                 ("next_seq", .number(path.nextSequence)),
                 ("names_frames", .bool(path.namesFrames)),
@@ -28,7 +29,8 @@ struct StatusReport {
                 + JSON.optional("reload_problem", reloadProblem)
                 + [
                     ("rules", .object(books.accounts.map { ($0.rule.text, account($0.rule, $0.account)) })),
-                    ("detectors", .array(runners.map(detector))),
+                    ("detectors", .array(sources.map(detector))),
+                    ("lost_unjudged", .number(books.lostUnjudged)),
                     ("output", output),
                     ("configuration", .array(configuration.settings.map(setting))),
                 ])
@@ -36,7 +38,7 @@ struct StatusReport {
 
     /// `watching`, `degraded` (something that should be watched is not), or `stopped` (nothing is to be watched).
     var state: String {
-        let wanted = runners.filter { configuration.enabledDetectors.contains($0.detector.name) }
+        let wanted = sources.filter { $0.isWanted(by: configuration) }
         if wanted.isEmpty { return "stopped" }
         let isComplete = wanted.allSatisfy { $0.isRunning && $0.probes.allSatisfy { $0.state == .attached } }
         return isComplete ? "watching" : "degraded"
@@ -44,7 +46,7 @@ struct StatusReport {
 
     private func account(_ rule: RuleName, _ account: RuleAccount) -> JSON {
         .object([
-            ("enabled", .bool(configuration.rules[rule]?.isEnabled ?? false)),
+            ("enabled", .bool(configuration.rules[rule]?.isEnabled ?? true)),
             ("seen", .number(account.seen)), ("written", .number(account.written)),
             ("deduplicated", .number(account.deduplicated)), ("limited", .number(account.limited)),
             ("overflow", .number(account.overflow)), ("lost_ring", .number(account.lostRing)),
@@ -53,24 +55,18 @@ struct StatusReport {
         ])
     }
 
-    private func detector(_ runner: DetectorRunner) -> JSON {
+    private func detector(_ source: any EventSource) -> JSON {
         .object(
             [
-                ("name", .string(runner.detector.name.text)),
-                ("enabled", .bool(configuration.enabledDetectors.contains(runner.detector.name))),
-                ("running", .bool(runner.isRunning)),
+                ("name", .string(source.title)), ("backend", .string(source.backend.rawValue)),
+                ("enabled", .bool(source.isWanted(by: configuration))), ("running", .bool(source.isRunning)),
             ]
-                + JSON.optional("problem", runner.problem?.description)
-                + [
-                    ("keys", .number(UInt64(runner.keys))), ("missed", .number(runner.missed)),
-                    ("undecodable", .number(runner.undecodable)), ("forgotten", .number(runner.forgotten)),
-                    ("kernel_memory_bytes", .number(runner.kernelMemoryBytes)),
-                    ("probes", .array(runner.probes.map { probe($0.probe, $0.state) })),
-                ])
+                + JSON.optional("problem", source.problem) + source.statusMembers
+                + [("probes", .array(source.probes.map { probe($0.probe, $0.state, backend: source.backend) }))])
     }
 
-    private func probe(_ probe: Probe, _ state: ProbeState) -> JSON {
-        var members: [(String, JSON)] = [("probe", .string("tp_btf:" + probe.hook))]
+    private func probe(_ probe: Probe, _ state: ProbeState, backend: Backend) -> JSON {
+        var members: [(String, JSON)] = [("probe", .string(backend == .libbpf ? "tp_btf:" + probe.hook : probe.tracepoint))]
         if let reason = state.reason {
             members += [
                 ("attached", .bool(false)), ("reason", .string(reason)), ("not_watched", .string(probe.lossWithout)),

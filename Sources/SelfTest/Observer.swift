@@ -46,7 +46,7 @@ final class Observer {
         }
         for runner in runners {
             runner.start(usual)
-            if let problem = runner.problem { throw SelfTestFailure(problem) }
+            if let failure = runner.failure { throw SelfTestFailure(failure) }
         }
         startedNanoseconds = boottimeNanoseconds()
     }
@@ -73,7 +73,7 @@ final class Observer {
     /// Has the rules that are off by default judged, too, or no longer: some of them report every packet.
     func judge(offByDefault: Bool) throws(SelfTestFailure) {
         do {
-            for runner in runners { try runner.apply(offByDefault ? everything : usual) }
+            for runner in runners { try runner.put(offByDefault ? everything : usual) }
         } catch {
             throw SelfTestFailure(error)
         }

@@ -18,14 +18,20 @@ public enum BackendError: Error, Equatable, CustomStringConvertible {
     case unusable(object: String, reason: String)
     /// A call into libbpf failed that never should.
     case failed(what: String, code: CInt)
+    /// The backend that was chosen watches nothing; why is in words.
+    case backend(String, isPermission: Bool)
 
     /// True where another user or unit would succeed: exit status 77.
     public var isPermission: Bool {
         switch self {
         case .capabilitiesMissing, .refused, .lockdown, .typeInformationUnreadable: true
+        case .backend(_, let isPermission): isPermission
         default: false
         }
     }
+
+    /// The system's number for the failure, where it is one call's.
+    public var code: CInt? { if case .failed(_, let code) = self { code } else { nil } }
 
     /// The sentence.
     public var description: String {
@@ -51,6 +57,7 @@ public enum BackendError: Error, Equatable, CustomStringConvertible {
             "No program of \(object) can be loaded, so this detector sees nothing: \(reason)"
         case .failed(let what, let code):
             "\(what): \(errorText(code))"
+        case .backend(let reason, _): "\(reason), so nothing can be watched"
         }
     }
 }

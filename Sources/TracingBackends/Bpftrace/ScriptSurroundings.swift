@@ -1,5 +1,5 @@
 public import AnomalyModel
-import Glibc
+import CLibbpf
 
 /// What our own scripts must be told of the running kernel.
 public enum ScriptSurroundings {
