@@ -13,7 +13,7 @@ public struct ScriptSettings: Sendable, Equatable {
 
     /// Its rules are named so, or begin so with a hyphen after it.
     public let name: String
-    /// Absolute. Judged when the files were read, and to be opened with ``ScriptFile/open(_:)``, which judges it again.
+    /// Absolute; judged when the files were read, and to be opened with ``ScriptFile/open(_:)``, which judges it again.
     public let path: String
     /// Whether it is run.
     public let isEnabled: Bool

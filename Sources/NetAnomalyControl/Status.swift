@@ -37,14 +37,37 @@ public struct Status: Decodable, Sendable {
         public let enabled, running: Bool
         /// Why it is not at work.
         public let problem: String?
-        /// Keys remembered, packets skipped by the kernel, records no decoder took.
-        public let keys, missed, undecodable: UInt64
-        /// What rules about repetition forgot before its time, for want of memory.
-        public let forgotten: UInt64
-        /// Of programs and tables.
-        public let kernelMemoryBytes: UInt64
+        /// `libbpf` or `bpftrace`.
+        public let backend: String
+        /// Keys remembered, and packets skipped, by the kernel; nil under bpftrace.
+        public let keys, missed: UInt64?
+        /// Records, or lines, that no decoder took; nil of an own script.
+        public let undecodable: UInt64?
+        /// What rules about repetition forgot before its time, for want of memory; nil of an own script.
+        public let forgotten: UInt64?
+        /// Of programs and tables; nil under bpftrace.
+        public let kernelMemoryBytes: UInt64?
+        /// The child that watches; nil under libbpf.
+        public let bpftrace: Bpftrace?
+        /// What an own script printed that is no report.
+        public let unreadableReports: UInt64?
         /// All attachment points.
         public let probes: [Probe]
+    }
+
+    /// A supervised child.
+    public struct Bpftrace: Decodable, Sendable {
+        /// `starting`, `running`, `waiting` (to be started again), `broken`, `stopping` or `stopped`.
+        public let state: String
+        /// Of the process, if there is one.
+        public let pid: UInt64?
+        /// Lines, and what became of the others.
+        public let received, lost, unaccounted, oversized, unreadable, helperErrors: UInt64
+        /// Processes after the first.
+        public let restarts: UInt64
+
+        /// Lines that nothing has judged.
+        public var unjudged: UInt64 { lost + unaccounted + oversized + unreadable }
     }
 
     /// Where records go, and what did not get there.
@@ -65,7 +88,7 @@ public struct Status: Decodable, Sendable {
         public let section, key, value, origin: String
     }
 
-    /// Of the daemon; `watching`, `degraded` or `stopped`; `libbpf`.
+    /// Of the daemon; `watching`, `degraded` or `stopped`; `libbpf` or `bpftrace`.
     public let version, state, backend: String
     /// CLOCK_BOOTTIME of the start; the sequence number of the next entry.
     public let startedBoottimeNs, nextSeq: UInt64

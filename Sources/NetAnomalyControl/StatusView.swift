@@ -23,7 +23,7 @@ public struct StatusView {
         let attached = status.detectors.flatMap(\.probes).filter(\.attached).count
         let probes = status.detectors.flatMap(\.probes).count
         let since = duration(nowNanoseconds &- status.startedBoottimeNs)
-        let memory = megabytes(status.detectors.map(\.kernelMemoryBytes).reduce(0, +))
+        let memory = megabytes(status.detectors.compactMap(\.kernelMemoryBytes).reduce(0, +))
         return [
             "netanomalyd \(status.version): \(paint(status.state, colour)) for \(since), "
                 + "\(attached) of \(probes) probes (\(status.backend)), output \(status.output.kind), "
@@ -42,17 +42,35 @@ public struct StatusView {
             for probe in detector.probes where !probe.attached && detector.problem == nil {
                 lines.append("\(probe.notWatched ?? probe.probe) is not watched: \(probe.reason ?? "unknown reason")")
             }
-            if detector.undecodable > 0 {
-                let count = detector.undecodable
+            if let count = detector.undecodable, count > 0 {
                 lines.append("\(detector.name): \(count) records could not be decoded, please report this")
             }
-            if detector.forgotten > 0 {
+            if let forgotten = detector.forgotten, forgotten > 0 {
                 lines.append(
-                    "\(detector.name): \(detector.forgotten) memories were given up before their time, "
+                    "\(detector.name): \(forgotten) memories were given up before their time, "
                         + "see MaxMemory= in netanomaly.conf(5)")
             }
+            lines += problems(ofChild: detector)
         }
         return lines.map { paint("  ! ", "1;31") + $0 }
+    }
+
+    private func problems(ofChild detector: Status.Detector) -> [String] {
+        guard let child = detector.bpftrace else { return [] }
+        var lines: [String] = []
+        if child.state != "running", detector.problem == nil {
+            lines.append("\(detector.name): bpftrace is \(child.state)")
+        }
+        if child.unjudged > 0 {
+            lines.append("\(detector.name): \(child.unjudged) lines of bpftrace were lost before they were judged")
+        }
+        if child.restarts > 0 {
+            lines.append("\(detector.name): bpftrace was started again \(child.restarts) times")
+        }
+        if let count = detector.unreadableReports, count > 0 {
+            lines.append("\(detector.name): \(count) lines are no reports, see netanomaly-script(7)")
+        }
+        return lines
     }
 
     /// Rules in the order of their detectors' probes would repeat some: sorted by name, silent ones in one line.

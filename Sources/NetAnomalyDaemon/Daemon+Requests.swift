@@ -51,6 +51,7 @@ extension Daemon {
         let old = configuration
         configuration = new
         path.apply(new)
+        new.scripts.forEach { path.limit($0) }
         var remarks = sources.compactMap { apply(to: $0) }
         let known = Set(sources.compactMap { ($0 as? OwnScript)?.settings.name })
         new.scripts.filter { $0.isEnabled && !known.contains($0.name) }.forEach(addScript)

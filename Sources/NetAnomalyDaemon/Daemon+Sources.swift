@@ -78,7 +78,10 @@ extension Daemon {
     }
 
     func addScript(_ settings: ScriptSettings) {
-        let script = OwnScript(settings, sink: sink) { [unowned self] rule, settings in path.limit(rule, by: settings) }
+        let script = OwnScript(settings, sink: sink) { [unowned self] in
+            path.handle($0, ofScript: settings.name, now: boottimeNanoseconds())
+        }
+        path.limit(settings)
         sources.append(script)
         start(script)
     }

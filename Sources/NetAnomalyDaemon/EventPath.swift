@@ -10,6 +10,9 @@ import TracingBackends
 /// Owned by the loop. Also keeps the journal's loss reports coming: once it works again, the first thing written is what it missed.
 struct EventPath {
     private var gate: Gate
+    /// By the name of each script; those of scripts that are gone are kept for their accounts.
+    private var scriptGates: [String: Gate] = [:]
+    private var maxKeysOfScript: Int
     private let enricher = Enricher()
     private let namer: FrameNamer?
     private let dropReasons = DropReasons()
@@ -22,6 +25,7 @@ struct EventPath {
 
     init(_ configuration: Configuration, transport: any RecordTransport, namer: FrameNamer?) {
         gate = Gate(settings: configuration.gateSettings)
+        maxKeysOfScript = Int(configuration.limits.maxKeys)
         composer = RecordComposer(priorities: configuration.priorities)
         output = RecordQueue(transport: transport)
         self.namer = namer
@@ -32,7 +36,9 @@ struct EventPath {
     /// The number the next record gets.
     var nextSequence: UInt64 { composer.nextSequence }
     /// When something here wants attention, CLOCK_BOOTTIME.
-    var nextDeadline: UInt64? { [gate.nextDeadline, output.nextRetry].compactMap { $0 }.min() }
+    var nextDeadline: UInt64? {
+        ([gate.nextDeadline, output.nextRetry] + scriptGates.values.map(\.nextDeadline)).compactMap { $0 }.min()
+    }
 
     /// What runs the probes, for what the daemon says about itself.
     var backend: String? {
@@ -42,17 +48,29 @@ struct EventPath {
 
     /// Puts a new configuration in force; keys, counts and numbers go on.
     mutating func apply(_ configuration: Configuration) {
-        let scriptLimits = gate.settings.limits.filter { configuration.rules[$0.key] == nil }
         gate.settings = configuration.gateSettings
-        for (rule, limits) in scriptLimits { gate.settings.limits[rule] = limits }
+        maxKeysOfScript = Int(configuration.limits.maxKeys)
         composer.priorities = configuration.priorities
     }
 
-    /// Sets the limits of a script's rule, which no section names.
-    mutating func limit(_ rule: RuleName, by script: ScriptSettings) {
-        gate.settings.limits[rule] = RuleLimits(
-            dedupIntervalNanoseconds: script.dedupIntervalNanoseconds,
-            rateLimitIntervalNanoseconds: script.rateLimitIntervalNanoseconds, rateLimitBurst: script.rateLimitBurst)
+    /// Gives a script a gate of its own: what it reports cannot take the room of our rules' keys.
+    mutating func limit(_ script: ScriptSettings) {
+        let settings = GateSettings(
+            common: RuleLimits(
+                dedupIntervalNanoseconds: script.dedupIntervalNanoseconds,
+                rateLimitIntervalNanoseconds: script.rateLimitIntervalNanoseconds,
+                rateLimitBurst: script.rateLimitBurst),
+            maxKeys: maxKeysOfScript)
+        if scriptGates[script.name] == nil { scriptGates[script.name] = Gate(settings: settings) }
+        scriptGates[script.name]?.settings = settings
+    }
+
+    /// Takes one report of a script as far as it goes.
+    mutating func handle(_ report: Anomaly, ofScript name: String, now: UInt64) {
+        hasNews = true
+        latest = max(latest, report.boottimeNanoseconds)
+        guard let admitted = scriptGates[name]?.admit(report, now: latest) else { return }
+        write(admitted, now: now)
     }
 
     /// Decides about an event by its identity alone; false if the whole of it has to be handled.
@@ -77,13 +95,19 @@ struct EventPath {
 
     /// Writes what has become due, and tries the output again.
     mutating func tick(now: UInt64) {
-        for summary in gate.takeExpired(now: now) { write(summary, now: now) }
+        var summaries = gate.takeExpired(now: now)
+        for name in scriptGates.keys { summaries += scriptGates[name]?.takeExpired(now: now) ?? [] }
+        for summary in summaries { write(summary, now: now) }
         output.flush(now: now)
         if let report = output.takeRecoveredLoss() { write(Notices.journalLoss(report), now: now) }
     }
 
     /// Every outstanding summary, to be written with `write`.
-    mutating func takeAllSummaries() -> [Anomaly] { gate.takeAll() }
+    mutating func takeAllSummaries() -> [Anomaly] {
+        var summaries = gate.takeAll()
+        for name in scriptGates.keys { summaries += scriptGates[name]?.takeAll() ?? [] }
+        return summaries
+    }
 
     /// Gives up what the output has not taken.
     mutating func abandon(now: UInt64) { output.abandon(now: now) }
@@ -93,7 +117,8 @@ struct EventPath {
 
     /// The account of a rule of which the kernel counted `kernel`.
     func account(_ rule: RuleName, kernel: RuleAccount) -> RuleAccount {
-        let decided = gate.ledger[rule] ?? RuleAccount()
+        let decided =
+            gate.ledger[rule] ?? scriptGates.values.lazy.compactMap { $0.ledger[rule] }.first ?? RuleAccount()
         let delivery = output.deliveries[rule] ?? Delivery()
         var account = kernel
         account.deduplicated += decided.deduplicated

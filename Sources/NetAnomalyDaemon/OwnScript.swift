@@ -11,18 +11,18 @@ final class OwnScript: EventSource {
     private(set) var settings: ScriptSettings
     let backend = Backend.bpftrace
     private let sink: EventSink
-    /// Called for each rule that a report names first.
-    private let onRule: (RuleName, ScriptSettings) -> Void
+    /// Takes each report.
+    private let handle: (Anomaly) -> Void
     private var reports: ScriptRules
     private var watch: BpftraceWatch?
     private var executable = ""
     private var seen: [RuleName: UInt64] = [:]
     private var unreadable: UInt64 = 0
 
-    init(_ settings: ScriptSettings, sink: EventSink, onRule: @escaping (RuleName, ScriptSettings) -> Void) {
+    init(_ settings: ScriptSettings, sink: EventSink, handle: @escaping (Anomaly) -> Void) {
         self.settings = settings
         self.sink = sink
-        self.onRule = onRule
+        self.handle = handle
         reports = ScriptRules(name: settings.name, priority: settings.priority, keyFields: settings.keyFields)
     }
 
@@ -109,9 +109,8 @@ final class OwnScript: EventSource {
     private func take(_ report: ScriptReport) throws(UnreadableReport) {
         var anomaly = try reports.anomaly(report, now: boottimeNanoseconds())
         anomaly.backend = "bpftrace"
-        if seen[anomaly.rule.name] == nil { onRule(anomaly.rule.name, settings) }
         seen[anomaly.rule.name, default: 0] += 1
-        sink.handle(anomaly)
+        handle(anomaly)
     }
 
     /// The first is told, all are counted.

@@ -16,7 +16,8 @@ private struct SeededGenerator: RandomNumberGenerator {
     private static let pieces: [[UInt8]] =
         [
             "[Limits]\n", "[Daemon]\n", "[ARP]\n", "[Rule gso-tiny-size]\n", "[Rule ", "]",
-            "[Script x]\n", "[Script tcp-storm]\n", "[Script ", "Path=/x", "Arguments=", "KeyFields=", "saddr", "\n", "\r\n", "\\\n", "=",
+            "[Script x]\n", "[Script tcp-storm]\n", "[Script ", "Path=/x", "Arguments=", "KeyFields=", "saddr", "\n",
+            "\r\n", "\\\n", "=",
             " ", "#",
             "MaxKeys", "DedupIntervalSec", "Priority", "MinSegmentBytes", "Enabled", "Backend=", "16", "1.5", "min",
             "s",

@@ -123,6 +123,28 @@ private func problem(_ text: String) -> String? {
         #expect(frames.count == 127 && frames.allSatisfy { $0.utf8.count == 128 })
     }
 
+    /// What bpftrace 0.17 and 0.23 alike have printed of real traffic.
+    @Test func theExampleScriptsPrintReports() throws {
+        let storm = try told(
+            "kind=data peer=[fd09::2]:5201 retransmits=100 seconds=10 netns=4026532177 boottime_ns=25341860094612 "
+                + "message=\"100 TCP segments sent again to fd09::2 port 5201 within 10 s\"\n")
+        #expect(
+            storm == [
+                "message=100 TCP segments sent again to fd09::2 port 5201 within 10 s", "netns=4026532177",
+                "boottime_ns=25341860094612", "kind=data", "peer=[fd09::2]:5201", "retransmits=100", "seconds=10",
+            ])
+        let drops = try told(
+            "reason=TCP_OLD_DATA location=tcp_rcv_established packets=100 seconds=10 reason_number=33 ifname=\"\" "
+                + "ifindex=0 netns=0 boottime_ns=25176252473554 message=\"100 packets dropped\"\n")
+        #expect(
+            drops == [
+                "message=100 packets dropped", "boottime_ns=25176252473554", "reason=TCP_OLD_DATA",
+                "location=tcp_rcv_established", "packets=100", "seconds=10", "reason_number=33",
+            ])
+        let tuple = try ScriptReport(tuple: ["rule", "tcp-storm", "saddr", "127.0.0.1", "q", "a\"b\\c\nd\u{1}"])
+        #expect(told(tuple) == ["rule=tcp-storm", "saddr=127.0.0.1", "q=a\"b\\\\c\\x0ad\\x01"])
+    }
+
     @Test func textsOfOthersAreMadeSafe() throws {
         let text = Array("comm=\"a\u{1b}[31m\" x=".utf8) + [0xff, 0xc3] + Array(" stack= a\u{7}\n".utf8)
         let report = try #require(try ScriptReport(text: text))

@@ -12,6 +12,8 @@ enum Property: String, CaseIterable {
     case configuration
     /// Any ring record is an anomaly in safe text or an error.
     case records
+    /// Anything that a script prints is a report in safe text, an error, or for people.
+    case reports
     /// Any fields come out of the journal's protocol as they went in.
     case entries
     /// Any output of bpftrace comes in the same records however it is cut, and any printed bytes come as they were.
@@ -22,6 +24,7 @@ enum Property: String, CaseIterable {
         switch self {
         case .configuration: Self.configuration(input)
         case .records: Self.records(input)
+        case .reports: Self.reports(input)
         case .entries: Self.entries(input)
         case .bpftrace: Self.bpftrace(input)
         }
@@ -64,6 +67,36 @@ enum Property: String, CaseIterable {
         if anomaly.message.isEmpty || anomaly.fields.contains(where: \.value.isEmpty) { return "an empty text" }
         if !(texts + anomaly.fields.map(\.value)).allSatisfy(isSafe) { return "an unsafe text: \(anomaly)" }
         return anomaly.stack.count <= NA_STACK_MAX ? nil : "a stack of \(anomaly.stack.count) frames"
+    }
+
+    // MARK: Reports
+
+    /// The first byte chooses what the rest is: bit 0 a tuple whose elements end at 0x1f, else a text.
+    private static func reports(_ input: [UInt8]) -> String? {
+        guard let choice = input.first else { return nil }
+        let rest = input.dropFirst()
+        let elements = rest.split(separator: 0x1f, omittingEmptySubsequences: false)
+        let report: ScriptReport?
+        do throws(UnreadableReport) {
+            report =
+                choice & 1 == 0
+                ? try ScriptReport(text: Array(rest))
+                : try ScriptReport(tuple: elements.map { String(decoding: $0, as: UTF8.self) })
+        } catch {
+            return isSafe(error.description) ? nil : "an unsafe problem: \(error)"
+        }
+        guard let report else { return nil }
+        var rules = ScriptRules(name: "tcp", priority: .notice, keyFields: choice & 2 == 0 ? nil : ["pid", "x"])
+        guard let anomaly = try? rules.anomaly(report, now: 1000) else { return nil }
+        let texts = [anomaly.message, anomaly.command, anomaly.interfaceName ?? ""] + anomaly.frames
+        if anomaly.message.isEmpty || anomaly.fields.contains(where: \.value.isEmpty) { return "an empty text" }
+        if !(texts + anomaly.fields.map(\.value)).allSatisfy(isSafe) { return "an unsafe text: \(anomaly)" }
+        let names = anomaly.fields.map(\.name)
+        let isEachName = names.allSatisfy { $0.hasPrefix(FieldName.scriptPrefix) && $0.utf8.count <= 64 }
+        if !isEachName || Set(names).count != names.count || names.count > ScriptReport.maximumFacts {
+            return "fields \(names)"
+        }
+        return anomaly.rule.name.text.hasPrefix("tcp") && anomaly.boottimeNanoseconds <= 1000 ? nil : "\(anomaly)"
     }
 
     private static func isSafe(_ text: String) -> Bool {

@@ -1,7 +1,7 @@
 /// Takes a printed report apart into keys and values; what they mean is not known here.
 struct ReportReader {
     /// Takes one pair; what it throws ends the reading.
-    typealias Taker = (_ key: [UInt8], _ value: [UInt8]) throws(UnreadableReport) -> Void
+    typealias Taker = (_ key: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) throws(UnreadableReport) -> Void
 
     private let bytes: [UInt8]
     private var index = 0
@@ -27,10 +27,10 @@ struct ReportReader {
         }
     }
 
-    private mutating func pairValue(of key: [UInt8]) throws(UnreadableReport) -> [UInt8] {
+    private mutating func pairValue(of key: ArraySlice<UInt8>) throws(UnreadableReport) -> ArraySlice<UInt8> {
         if key.elementsEqual("stack".utf8) { return takeBytes { _ in true } }
         guard skip("\"") else { return takeBytes { !Self.isBlank($0) } }
-        var value: [UInt8] = []
+        var value = takeBytes { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
         while let byte = next, byte != UInt8(ascii: "\"") {
             index += 1
             // A backslash before anything else stands for itself.
@@ -71,7 +71,7 @@ struct ReportReader {
     }
 
     /// A number or a boolean as it is written; nothing for null.
-    private mutating func word(of key: [UInt8]) throws(UnreadableReport) -> [UInt8] {
+    private mutating func word(of key: ArraySlice<UInt8>) throws(UnreadableReport) -> ArraySlice<UInt8> {
         let word = takeBytes { $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "}") && !Self.isBlank($0) }
         if word.elementsEqual("null".utf8) { return [] }
         if word.elementsEqual("true".utf8) || word.elementsEqual("false".utf8) || Self.looksLikeNumber(word) {
@@ -81,14 +81,14 @@ struct ReportReader {
     }
 
     /// Enough to tell it from all else that may stand there.
-    private static func looksLikeNumber(_ word: [UInt8]) -> Bool {
+    private static func looksLikeNumber(_ word: ArraySlice<UInt8>) -> Bool {
         func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
         return word.contains(where: isDigit) && word.allSatisfy { isDigit($0) || "-+.eE".utf8.contains($0) }
     }
 
-    private mutating func string() throws(UnreadableReport) -> [UInt8] {
+    private mutating func string() throws(UnreadableReport) -> ArraySlice<UInt8> {
         try expect("\"")
-        var value: [UInt8] = []
+        var value = takeBytes { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
         while let byte = next, byte != UInt8(ascii: "\"") {
             index += 1
             if byte == UInt8(ascii: "\\") {
@@ -119,7 +119,7 @@ struct ReportReader {
                 units.append(try unit())
             }
             return Array(String(decoding: units, as: UTF16.self).utf8)
-        default: throw UnreadableReport("expected an escape of JSON after '\\', found \(shown([byte]))")
+        default: throw UnreadableReport("expected an escape of JSON after '\\', found \(shown([byte][...]))")
         }
     }
 
@@ -134,10 +134,10 @@ struct ReportReader {
 
     // MARK: Bytes
 
-    private mutating func takeBytes(while isWanted: (UInt8) -> Bool) -> [UInt8] {
+    private mutating func takeBytes(while isWanted: (UInt8) -> Bool) -> ArraySlice<UInt8> {
         let start = index
         while let byte = next, isWanted(byte) { index += 1 }
-        return Array(bytes[start..<index])
+        return bytes[start..<index]
     }
 
     private mutating func skip(_ character: Unicode.Scalar) -> Bool {
@@ -148,7 +148,7 @@ struct ReportReader {
 
     private mutating func expect(_ character: Unicode.Scalar) throws(UnreadableReport) {
         if skip(character) { return }
-        throw UnreadableReport("expected '\(character)' in JSON, found \(next.map { shown([$0]) } ?? "the end")")
+        throw UnreadableReport("expected '\(character)' in JSON, found \(next.map { shown([$0][...]) } ?? "the end")")
     }
 
     private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || (0x09...0x0d).contains(byte) }

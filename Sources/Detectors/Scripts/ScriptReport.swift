@@ -54,7 +54,11 @@ public struct ScriptReport: Sendable, Equatable {
     /// All other keys, in order.
     public private(set) var facts: [Fact] = []
 
-    private var keys: Set<String> = []
+    /// The keys above that have come: a bit for each, by its place in ``reservedKeys``.
+    private var reservedSeen: UInt16 = 0
+    private static let reservedKeys = [
+        "rule", "priority", "message", "ifname", "ifindex", "netns", "pid", "comm", "boottime_ns", "stack",
+    ]
 
     /// Reads what one `printf` has printed: pairs of key and value, or a JSON object.
     ///
@@ -77,18 +81,20 @@ public struct ScriptReport: Sendable, Equatable {
             throw UnreadableReport("expected keys and values in turn, found a tuple of \(tuple.count)")
         }
         for index in stride(from: 0, to: tuple.count, by: 2) {
-            try set(Array(tuple[index].utf8), Array(tuple[index + 1].utf8))
+            try set(Array(tuple[index].utf8)[...], Array(tuple[index + 1].utf8)[...])
         }
     }
 
-    private mutating func set(_ keyBytes: [UInt8], _ value: [UInt8]) throws(UnreadableReport) {
+    private mutating func set(
+        _ keyBytes: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>
+    ) throws(UnreadableReport) {
         guard Self.isKey(keyBytes) else {
             throw UnreadableReport(
                 "expected a key of at most \(Self.maximumKeyBytes) lower-case letters, digits and underscores, found "
                     + shown(keyBytes))
         }
         let key = String(decoding: keyBytes, as: UTF8.self)
-        guard keys.insert(key).inserted else { throw UnreadableReport("key '\(key)' comes twice") }
+        try markAsSeen(key)
         if key == "stack" {
             frames = Self.frames(value)
             return
@@ -96,7 +102,7 @@ public struct ScriptReport: Sendable, Equatable {
         guard value.count <= Self.maximumValueBytes else {
             throw UnreadableReport("the value of '\(key)' is longer than \(Self.maximumValueBytes) bytes")
         }
-        let text = safeText(value)
+        let text = safe(value)
         if text.isEmpty { return }
         switch key {
         case "rule": rule = text
@@ -116,14 +122,23 @@ public struct ScriptReport: Sendable, Equatable {
         }
     }
 
-    private static func isKey(_ bytes: [UInt8]) -> Bool {
+    private mutating func markAsSeen(_ key: String) throws(UnreadableReport) {
+        guard let index = Self.reservedKeys.firstIndex(of: key) else {
+            if facts.contains(where: { $0.key == key }) { throw UnreadableReport("key '\(key)' comes twice") }
+            return
+        }
+        if reservedSeen & 1 << index != 0 { throw UnreadableReport("key '\(key)' comes twice") }
+        reservedSeen |= 1 << index
+    }
+
+    private static func isKey(_ bytes: ArraySlice<UInt8>) -> Bool {
         let letters = UInt8(ascii: "a")...UInt8(ascii: "z")
         let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
         guard let first = bytes.first, letters.contains(first), bytes.count <= maximumKeyBytes else { return false }
         return bytes.allSatisfy { letters.contains($0) || digits.contains($0) || $0 == UInt8(ascii: "_") }
     }
 
-    private static func priority(_ value: [UInt8]) throws(UnreadableReport) -> Priority {
+    private static func priority(_ value: ArraySlice<UInt8>) throws(UnreadableReport) -> Priority {
         let text = String(decoding: value, as: UTF8.self)
         let level = Priority.allCases.first { $0.word == text || String($0.rawValue) == text }
         guard let level else { throw UnreadableReport("expected a priority, found \(shown(value))") }
@@ -131,7 +146,7 @@ public struct ScriptReport: Sendable, Equatable {
     }
 
     private static func number<Number: FixedWidthInteger>(
-        _ value: [UInt8], of key: String
+        _ value: ArraySlice<UInt8>, of key: String
     ) throws(UnreadableReport) -> Number {
         let isDecimal = value.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         guard isDecimal, let number = Number(String(decoding: value, as: UTF8.self)) else {
@@ -141,15 +156,21 @@ public struct ScriptReport: Sendable, Equatable {
     }
 
     /// As bpftrace prints a stack: a frame a line, indented.
-    private static func frames(_ value: [UInt8]) -> [String] {
+    private static func frames(_ value: ArraySlice<UInt8>) -> [String] {
         let lines = value.split(separator: UInt8(ascii: "\n")).lazy.map { line in
             line.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
         }
-        return lines.filter { !$0.isEmpty }.prefix(maximumFrames).map { safeText($0.prefix(maximumFrameBytes)) }
+        return lines.filter { !$0.isEmpty }.prefix(maximumFrames).map { safe($0.prefix(maximumFrameBytes)) }
     }
 }
 
 /// The beginning of a text in quotes, for a sentence about it.
-func shown(_ bytes: [UInt8]) -> String {
-    "'\(safeText(bytes.prefix(40)))\(bytes.count > 40 ? "..." : "")'"
+func shown(_ bytes: ArraySlice<UInt8>) -> String {
+    "'\(safe(bytes.prefix(40)))\(bytes.count > 40 ? "..." : "")'"
+}
+
+/// `safeText`, with a short way for what nearly all texts are: printable ASCII.
+private func safe(_ bytes: ArraySlice<UInt8>) -> String {
+    let isPlain = bytes.allSatisfy { (0x20..<0x7f).contains($0) && $0 != UInt8(ascii: "\\") }
+    return isPlain ? String(decoding: bytes, as: UTF8.self) : safeText(bytes)
 }

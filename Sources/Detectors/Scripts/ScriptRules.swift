@@ -37,7 +37,7 @@ public struct ScriptRules: Sendable {
         let time = min(report.boottimeNanoseconds ?? now, now)
         let key = AnomalyKey(
             rule: rule.name, networkNamespace: report.networkNamespace, interfaceIndex: report.interfaceIndex,
-            detail: 0, words: words(of: identity(of: report)))
+            detail: 0, words: identity(of: report))
         var anomaly = Anomaly(
             rule: rule, priority: report.priority ?? priority, kind: .event,
             message: report.message ?? sentence(report, rule: rule.name), key: key,
@@ -54,7 +54,7 @@ public struct ScriptRules: Sendable {
         guard text == name || text.hasPrefix("\(name)-"), Self.isRuleName(text) else {
             throw UnreadableReport(
                 "expected rule '\(name)' or '\(name)-...' in lower-case letters, digits and hyphens, found "
-                    + shown(Array(text.utf8)))
+                    + shown(Array(text.utf8)[...]))
         }
         guard rules.count < Self.maximumRules else {
             throw UnreadableReport("rule '\(text)' would be one more than \(Self.maximumRules)")
@@ -76,47 +76,51 @@ public struct ScriptRules: Sendable {
 
     // MARK: What makes two reports the same
 
-    private func identity(of report: ScriptReport) -> [String] {
-        let place = [report.interfaceName ?? ""]
-        guard let keyFields else {
-            return place + report.facts.filter { !Self.isNumber($0.value) }.flatMap { [$0.key, $0.value] }
-        }
-        return place
-            + keyFields.flatMap { key in
-                switch key {
-                case "pid": [key, String(report.pid)]
-                case "comm": [key, report.command]
-                default: [key, report.facts.first { $0.key == key }?.value ?? ""]
-                }
-            }
-    }
-
-    /// Whether a text is what `%d` or `%p` print: digits, perhaps with a sign or a point, or hexadecimal after 0x.
-    static func isNumber(_ text: String) -> Bool {
-        var digits = Substring(text).utf8
-        if digits.starts(with: "0x".utf8) {
-            digits = digits.dropFirst(2)
-            return !digits.isEmpty && digits.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
-        }
-        if digits.first == UInt8(ascii: "-") { digits = digits.dropFirst() }
-        let parts = digits.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        return parts.count <= 2
-            && parts.allSatisfy { part in
-                !part.isEmpty && part.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-            }
-    }
-
-    /// How many texts, and the texts, each ended by a byte that none has: no two identities have the same words.
-    private func words(of texts: [String]) -> [UInt64] {
-        var bytes = [UInt8(texts.count)]
-        for text in texts {
+    /// The texts themselves, each ended by a byte that none has: no two identities have the same words.
+    private func identity(of report: ScriptReport) -> [UInt64] {
+        var bytes: [UInt8] = []
+        func add(_ text: String) {
             bytes += text.utf8
             bytes.append(0)
         }
-        bytes += [UInt8](repeating: 0, count: (8 - bytes.count % 8) % 8)
+        add(report.interfaceName ?? "")
+        if let keyFields {
+            for key in keyFields {
+                switch key {
+                case "pid": add(String(report.pid))
+                case "comm": add(report.command)
+                default: add(report.facts.first { $0.key == key }?.value ?? "")
+                }
+            }
+        } else {
+            for fact in report.facts where !Self.isNumber(fact.value) {
+                add(fact.key)
+                add(fact.value)
+            }
+        }
+        bytes += repeatElement(0, count: 7 - (bytes.count + 7) % 8)
         return stride(from: 0, to: bytes.count, by: 8).map { start in
             bytes[start..<start + 8].reduce(0) { $0 << 8 | UInt64($1) }
         }
+    }
+
+    /// Whether a text is what `%d` or `%p` print: digits, perhaps with a sign or a point, or hexadecimal after 0x.
+    private static func isNumber(_ text: String) -> Bool {
+        var digits = text.utf8[...]
+        let isHexadecimal = digits.starts(with: "0x".utf8)
+        digits = digits.dropFirst(isHexadecimal ? 2 : digits.first == UInt8(ascii: "-") ? 1 : 0)
+        var hasPoint = isHexadecimal
+        var last: UInt8?
+        for byte in digits {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): break
+            case UInt8(ascii: "a")...UInt8(ascii: "f") where isHexadecimal: break
+            case UInt8(ascii: ".") where !hasPoint && last != nil: hasPoint = true
+            default: return false
+            }
+            last = byte
+        }
+        return last != nil && last != UInt8(ascii: ".")
     }
 
     // MARK: Words for a person

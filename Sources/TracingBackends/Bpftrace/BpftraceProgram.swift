@@ -68,7 +68,8 @@ extension BpftraceProgram {
     func start(epoll: Int32) throws(BpftraceFailure) -> BpftraceChild {
         let script = try openSource()
         defer { close(script) }
-        let options = ["-f", "json", "-B", "line", BpftraceChild.scriptPath]
+        // It takes options among the script's arguments too; one of them runs a command.
+        let options = ["-f", "json", "-B", "line", "--", BpftraceChild.scriptPath]
         return try run(options + arguments, script: script, epoll: epoll)
     }
 
