@@ -64,20 +64,23 @@ public struct Gate: Sendable {
         case .overflow: fate = \.overflow
         case .pass, nil: return false
         }
-        book(event.key.rule, event.also, \.seen)
-        book(event.key.rule, event.also, fate)
+        book(event.key.rule, event.also, fate, isNew: true)
         return true
     }
 
     private mutating func book(_ anomaly: Anomaly, _ fate: WritableKeyPath<RuleAccount, UInt64>) {
         guard anomaly.kind == .event else { return }
-        book(anomaly.rule.name, anomaly.also, fate)
+        book(anomaly.rule.name, anomaly.also, fate, isNew: false)
     }
 
     /// A packet that breaks several rules counts for each of them.
-    private mutating func book(_ rule: RuleName, _ also: [RuleName], _ fate: WritableKeyPath<RuleAccount, UInt64>) {
-        ledger[rule, default: RuleAccount()][keyPath: fate] += 1
-        for rule in also { ledger[rule, default: RuleAccount()][keyPath: fate] += 1 }
+    ///
+    /// - Parameter isNew: whether it is to be counted as seen, too.
+    private mutating func book(
+        _ rule: RuleName, _ also: [RuleName], _ fate: WritableKeyPath<RuleAccount, UInt64>, isNew: Bool
+    ) {
+        ledger[rule, default: RuleAccount()].add(fate, isNew: isNew)
+        for rule in also { ledger[rule, default: RuleAccount()].add(fate, isNew: isNew) }
     }
 
     /// Summaries that are due, see `Deduplicator.takeExpired`; what they count is in the ledger already.
@@ -85,4 +88,11 @@ public struct Gate: Sendable {
 
     /// All outstanding summaries, for shutdown.
     public mutating func takeAll() -> [Anomaly] { deduplicator.takeAll() }
+}
+
+extension RuleAccount {
+    fileprivate mutating func add(_ fate: WritableKeyPath<RuleAccount, UInt64>, isNew: Bool) {
+        self[keyPath: fate] += 1
+        if isNew { seen += 1 }
+    }
 }

@@ -8,6 +8,10 @@ final class BpftraceWatch {
     /// Losses are told together, at most this often.
     private static let lossSpacing: UInt64 = 10_000_000_000
 
+    /// A line or more in so short a time is a flood: some 500 wake-ups a second are enough for it.
+    private static let busyLines: UInt64 = 1
+    private static let busyNanoseconds: UInt64 = 5_000_000
+
     /// As in records: `arp`, or `script <name>`.
     let title: String
     private let detector: DetectorName
@@ -20,6 +24,10 @@ final class BpftraceWatch {
     private var countsBefore = BpftraceCounts()
     private(set) var problem: BpftraceFailure?
     private(set) var isStarting = false
+    /// True if lines came fast when it was last looked: bpftrace writes each as it comes.
+    private(set) var isBusy = false
+    private var receivedBefore: UInt64 = 0
+    private var drainedBefore: UInt64 = 0
     private var untoldLoss: UInt64 = 0
     private var nextLossNotice: UInt64 = 0
 
@@ -52,7 +60,7 @@ final class BpftraceWatch {
                 program, seed: UInt64.random(in: .min ... .max), onText: onText, onValue: onValue,
                 onNews: { [unowned self] in take($0) })
             self.session = session
-            isStarting = true
+            (isStarting, receivedBefore) = (true, 0)
             session.start(now: now)
         } catch {
             problem = .cannotStart(code: error.code ?? 0)
@@ -60,7 +68,13 @@ final class BpftraceWatch {
         }
     }
 
-    func drain(now: UInt64) { session?.readable(now: now) }
+    func drain(now: UInt64) {
+        guard let session else { return }
+        session.readable(now: now)
+        let received = session.counts.received
+        isBusy = received - receivedBefore >= Self.busyLines && now - drainedBefore < Self.busyNanoseconds
+        (receivedBefore, drainedBefore) = (received, now)
+    }
 
     func tick(now: UInt64) {
         session?.tick(now: now)

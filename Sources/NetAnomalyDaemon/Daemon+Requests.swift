@@ -29,7 +29,7 @@ extension Daemon {
     func reload() -> ConfigurationErrors? {
         notifier.reloading(status: "Reloading the configuration", monotonicMicroseconds: monotonicMicroseconds())
         defer {
-            lastStatus = (statusText, boottimeNanoseconds())
+            toldStatus(now: boottimeNanoseconds())
             notifier.ready(status: statusText)
         }
         do {

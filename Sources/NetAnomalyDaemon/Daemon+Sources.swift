@@ -10,7 +10,7 @@ import TracingBackends
 extension Daemon {
     private var sink: EventSink {
         EventSink(
-            settle: { [unowned self] in path.settle($0) },
+            settle: { [unowned self] in path.settle($0) }, seen: { [unowned self] in path.seen($0) },
             handle: { [unowned self] in path.handle($0, now: boottimeNanoseconds()) },
             tell: { [unowned self] in write($0) })
     }
@@ -58,14 +58,12 @@ extension Daemon {
 
     private func startWithBpftrace() {
         path.backend = Backend.bpftrace.rawValue
-        sources = allDetectors.compactMap { detector in
-            (detector as? any BpftraceDetector.Type).map { scripted($0) }
-        }
+        // By name: what they do for each line is compiled for each of them.
+        sources = [
+            ScriptedDetector(ArpDetector.self, dropReasons: dropReasons, sink: sink),
+            ScriptedDetector(TunGSODetector.self, dropReasons: dropReasons, sink: sink),
+        ]
         sources.filter { $0.isWanted(by: configuration) }.forEach(start)
-    }
-
-    private func scripted<D: BpftraceDetector>(_ detector: D.Type) -> any EventSource {
-        ScriptedDetector(detector, dropReasons: dropReasons, sink: sink)
     }
 
     /// Whether a fallback is worth a try; the child itself finds out the rest.

@@ -30,9 +30,13 @@ final class Daemon {
     var control: ControlSocket?
     var reloadProblem: String?
     private var nextPing: UInt64?
-    var lastStatus: (text: String, time: UInt64) = ("", 0)
+    private var lastStatus: (facts: StatusFacts?, time: UInt64) = (nil, 0)
     private var lastAccounting = boottimeNanoseconds()
     private var unbalanced: Set<RuleName> = []
+    /// How long a busy source is not listened to.
+    private static let pauseNanoseconds: UInt64 = 2_000_000
+    private var unheard: [any EventSource] = []
+    private var listenAgain: UInt64?
     /// A table that cannot be swept is said once.
     private var hasReportedSweep = false
     var isOutputWatched = false
@@ -74,11 +78,11 @@ final class Daemon {
     }
 
     private var nextDeadline: UInt64? {
-        var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline]
+        var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain]
         if path.hasNews, configuration.accountingIntervalNanoseconds > 0 {
             deadlines.append(lastAccounting + configuration.accountingIntervalNanoseconds)
         }
-        if lastStatus.text != statusText { deadlines.append(lastStatus.time + Self.statusSpacing) }
+        if lastStatus.facts != statusFacts { deadlines.append(lastStatus.time + Self.statusSpacing) }
         if notifier.needsRetry { deadlines.append(boottimeNanoseconds() + ServiceNotifier.retryNanoseconds) }
         return deadlines.compactMap { $0 }.min()
     }
@@ -90,7 +94,7 @@ final class Daemon {
                 if let control, control.owns(descriptor) {
                     control.readable(descriptor, now: boottimeNanoseconds(), answer: answer)
                 } else {
-                    sources.first { $0.descriptor == descriptor }?.drain(now: boottimeNanoseconds())
+                    sources.first { $0.descriptor == descriptor }.map(drain)
                 }
             case .writable(let descriptor):
                 if let control, control.owns(descriptor) { control.writable(descriptor) }
@@ -99,9 +103,32 @@ final class Daemon {
         }
     }
 
+    /// A source that writes without a pause is not listened to for a moment, so that much is read at once.
+    private func drain(_ source: any EventSource) {
+        let now = boottimeNanoseconds()
+        source.drain(now: now)
+        guard source.isBusy, let descriptor = source.descriptor else { return }
+        loop.forget(descriptor)
+        unheard.append(source)
+        listenAgain = now + Self.pauseNanoseconds
+    }
+
+    private func listen(now: UInt64) {
+        guard let due = listenAgain, due <= now else { return }
+        listenAgain = nil
+        let sources = unheard
+        unheard = []
+        for source in sources {
+            guard let descriptor = source.descriptor else { continue }
+            loop.watch(descriptor)
+            drain(source)
+        }
+    }
+
     /// Everything that has become due: this having run is the progress that the watchdog is told of.
     private func tick() {
         let now = boottimeNanoseconds()
+        listen(now: now)
         for source in sources where source.nextDeadline.map({ $0 <= now }) ?? false {
             do {
                 try source.tick(now: now)
@@ -116,9 +143,9 @@ final class Daemon {
         control?.expire(now: now)
         let interval = configuration.accountingIntervalNanoseconds
         if interval > 0, path.hasNews, now >= lastAccounting + interval { account(period: "Since the start") }
-        if lastStatus.text != statusText, now >= lastStatus.time + Self.statusSpacing {
-            lastStatus = (statusText, now)
-            notifier.status(lastStatus.text)
+        if lastStatus.facts != statusFacts, now >= lastStatus.time + Self.statusSpacing {
+            toldStatus(now: now)
+            notifier.status(statusText)
         }
         if let ping = nextPing, ping <= now {
             notifier.watchdog()
@@ -161,10 +188,31 @@ final class Daemon {
         lastAccounting = boottimeNanoseconds()
     }
 
+    /// What the status text is made of: compared at every turn of the loop, where the text would cost too much.
+    private struct StatusFacts: Equatable {
+        var written: UInt64 = 0
+        var lost: UInt64 = 0
+        var running = 0
+        var isStarting = false
+        var reloadProblem: String?
+    }
+
+    private var statusFacts: StatusFacts {
+        var facts = StatusFacts(isStarting: isStarting, reloadProblem: reloadProblem)
+        for delivery in path.output.deliveries.values {
+            facts.written += delivery.written
+            facts.lost += delivery.lost
+        }
+        for source in sources where source.isRunning { facts.running += 1 }
+        return facts
+    }
+
+    /// Notes that the text that now holds has been told.
+    func toldStatus(now: UInt64) { lastStatus = (statusFacts, now) }
+
     var statusText: String {
-        let written = path.output.deliveries.values.reduce(0) { $0 + $1.written }
-        let lost = path.output.deliveries.values.reduce(0) { $0 + $1.lost }
-        let counts = "\(watched), \(written) entries, \(lost) lost"
+        let facts = statusFacts
+        let counts = "\(watched), \(facts.written) entries, \(facts.lost) lost"
         if let reloadProblem { return "Running with the old configuration: \(reloadProblem) (\(counts))" }
         return "\(isStarting ? "Starting" : isComplete ? "Watching" : "Degraded"): \(counts)"
     }

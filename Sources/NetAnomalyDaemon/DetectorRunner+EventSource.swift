@@ -13,6 +13,8 @@ extension DetectorRunner: EventSource {
     var isStarting: Bool { false }
     var problem: String? { failure?.description }
     var isPermissionProblem: Bool { failure?.isPermission ?? false }
+    /// The gate in the kernel lets few events through.
+    var isBusy: Bool { false }
     var nextDeadline: UInt64? { nextSweep }
     /// The ring's losses are in the rules' accounts.
     var lostUnjudged: UInt64 { 0 }

@@ -115,6 +115,9 @@ struct EventPath {
     /// Starts a new accounting period.
     mutating func beginPeriod() { hasNews = false }
 
+    /// How many events of a rule have come to the gate.
+    func seen(_ rule: RuleName) -> UInt64 { gate.ledger[rule]?.seen ?? 0 }
+
     /// The account of a rule of which the kernel counted `kernel`.
     func account(_ rule: RuleName, kernel: RuleAccount) -> RuleAccount {
         let decided =

@@ -26,6 +26,8 @@ protocol EventSource: AnyObject {
     var isPermissionProblem: Bool { get }
     /// Readable when there is something for `drain`.
     var descriptor: Int32? { get }
+    /// True if what it writes comes faster than it is worth being woken for each.
+    var isBusy: Bool { get }
     /// When `tick` is due, CLOCK_BOOTTIME.
     var nextDeadline: UInt64? { get }
     /// Each probe with its state; none of a script that is not ours.

@@ -10,6 +10,8 @@ import TracingBackends
 struct EventSink {
     /// Decides by identity alone, see `Gate.settle`.
     let settle: (EventIdentity) -> Bool
+    /// How many events of a rule have come here.
+    let seen: (RuleName) -> UInt64
     /// Takes a whole event.
     let handle: (Anomaly) -> Void
     /// Writes what the daemon has to say.
@@ -26,10 +28,9 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
     private let dropReasons: DropReasons
     private var watch: BpftraceWatch?
     private var judge: HostJudge?
-    private var queue = SightQueue<(sight: D.Sight, stack: StackText)>()
+    private var lines: SightJudge?
     private var arguments: [String] = []
     private var hasDropReason = true
-    private var seen: [RuleName: UInt64] = [:]
     /// Of earlier judges.
     private var closed: [RuleName: UInt64] = [:]
     private var forgottenBefore: UInt64 = 0
@@ -48,7 +49,8 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
     var problem: String? { watch?.problem?.description }
     var isPermissionProblem: Bool { if case .notPermitted = watch?.problem { true } else { false } }
     var descriptor: Int32? { watch?.descriptor }
-    var nextDeadline: UInt64? { [watch?.nextDeadline, queue.nextDeadline].compactMap(\.self).min() }
+    var isBusy: Bool { watch?.isBusy ?? false }
+    var nextDeadline: UInt64? { [watch?.nextDeadline, lines?.nextDeadline()].compactMap(\.self).min() }
     var lostUnjudged: UInt64 { (watch?.lost ?? 0) + undecodable }
 
     var probes: [(probe: Probe, state: ProbeState)] {
@@ -64,7 +66,7 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
 
     func account(of rule: RuleName) -> RuleAccount {
         var account = RuleAccount()
-        account.seen = seen[rule] ?? 0
+        account.seen = sink.seen(rule)
         account.trusted = closed[rule] ?? 0
         if let judge, let number = D.rules.firstIndex(where: { $0.name == rule }) {
             account.trusted += judge.trusted(rule: number)
@@ -83,6 +85,7 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
                 seed: UInt64.random(in: 1...UInt64.max))
         else { preconditionFailure("\(configuration.limits.maxMemory) entries of memory are not there") }
         self.judge = judge
+        lines = D.sightJudge(judge) { [unowned self] identity, whole in deliver(identity, whole) }
         judge.forgetAsked(now: now)
         judge.set(HostReasons.of(dropReasons))
         put(configuration, into: judge)
@@ -129,19 +132,20 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
 
     func drain(now: UInt64) {
         watch?.drain(now: now)
-        judgeWaiting(now: now)
+        lines?.judgeWaiting(now)
     }
 
     func tick(now: UInt64) {
         watch?.tick(now: now)
-        judgeWaiting(now: now)
+        lines?.judgeWaiting(now)
     }
 
     func beginStop(now: UInt64) { watch?.beginStop(now: now) }
 
     func finishStop(now: UInt64, deadline: UInt64, letOutputCatchUp: () -> Void) {
         watch?.finishStop(deadline: deadline)
-        while let waiting = queue.takeOldest() { deliver(waiting.sight, waiting.stack) }
+        lines?.judgeAll()
+        lines = nil
         letOutputCatchUp()
         guard let judge else { return }
         for (number, rule) in D.rules.enumerated() {
@@ -154,29 +158,15 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
     // MARK: Events
 
     private func receive(_ text: [UInt8]) {
-        var reader = SightReader(text)
-        guard let sight = D.sight(&reader) else {
+        if lines?.take(text) == false { undecodable += 1 }
+    }
+
+    private func deliver(_ event: EventIdentity, _ whole: () throws(DecodeError) -> Anomaly) {
+        if sink.settle(event) { return }
+        do throws(DecodeError) {
+            sink.handle(try whole())
+        } catch {
             undecodable += 1
-            return
-        }
-        guard D.needsOrder else { return deliver(sight, reader.stack) }
-        if let oldest = queue.add((sight, reader.stack), at: D.boottimeNanoseconds(of: sight)) {
-            deliver(oldest.sight, oldest.stack)
-        }
-    }
-
-    private func judgeWaiting(now: UInt64) {
-        while let waiting = queue.take(now: now) { deliver(waiting.sight, waiting.stack) }
-    }
-
-    private func deliver(_ sight: D.Sight, _ stack: StackText) {
-        guard let judge else { return }
-        D.judge(sight, by: judge) { event in
-            guard let identity = D.identity(of: event) else { return }
-            for rule in [identity.key.rule] + identity.also { seen[rule, default: 0] += 1 }
-            if sink.settle(identity) { return }
-            guard let anomaly = try? D.anomaly(of: event, stack: stack) else { return }
-            sink.handle(anomaly)
         }
     }
 

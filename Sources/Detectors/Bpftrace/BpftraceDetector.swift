@@ -18,6 +18,8 @@ public protocol BpftraceDetector: Detector {
     static func boottimeNanoseconds(of sight: Sight) -> UInt64
     /// Hands each event that a sight makes to `take`.
     static func judge(_ sight: Sight, by judge: HostJudge, take: (Event) -> Void)
+    /// All of that for each line.
+    static func sightJudge(_ judge: HostJudge, deliver: @escaping EventDelivery) -> SightJudge
 }
 
 /// What a script is told of the configuration and of the running kernel.
@@ -93,6 +95,11 @@ extension ArpDetector: BpftraceDetector {
     public static func judge(_ sight: ArpSight, by judge: HostJudge, take: (arp_event) -> Void) {
         judge.judge(sight, take: take)
     }
+
+    /// In the order of their time.
+    public static func sightJudge(_ judge: HostJudge, deliver: @escaping EventDelivery) -> SightJudge {
+        makeSightJudge(ArpDetector.self, judge, deliver)
+    }
 }
 
 extension TunGSODetector: BpftraceDetector {
@@ -117,5 +124,10 @@ extension TunGSODetector: BpftraceDetector {
     /// By the rules of `tun_gso_judge.h`.
     public static func judge(_ sight: gso_sight, by judge: HostJudge, take: (gso_event) -> Void) {
         judge.judge(sight, take: take)
+    }
+
+    /// As they come.
+    public static func sightJudge(_ judge: HostJudge, deliver: @escaping EventDelivery) -> SightJudge {
+        makeSightJudge(TunGSODetector.self, judge, deliver)
     }
 }

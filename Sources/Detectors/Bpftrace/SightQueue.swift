@@ -8,14 +8,16 @@ struct SightQueue<Sight> {
     /// Some 3 MB with their stacks; at 20,000 a second the window still fits.
     static var maxWaiting: Int { 2048 }
 
-    /// One that waits.
-    struct Waiting {
+    /// Where one that waits is, and since when: small, because the heap moves it about.
+    private struct Place {
         let boottimeNanoseconds: UInt64
-        let sight: Sight
+        let slot: Int
     }
 
     /// A binary heap, the oldest first.
-    private var heap: [Waiting] = []
+    private var heap: [Place] = []
+    private var slots: [Sight?] = []
+    private var free: [Int] = []
 
     /// How many wait.
     var count: Int { heap.count }
@@ -25,7 +27,9 @@ struct SightQueue<Sight> {
 
     /// Adds one; returns the oldest if there is no room for both.
     mutating func add(_ sight: Sight, at boottimeNanoseconds: UInt64) -> Sight? {
-        heap.append(Waiting(boottimeNanoseconds: boottimeNanoseconds, sight: sight))
+        let slot = free.popLast() ?? slots.count
+        if slot == slots.count { slots.append(sight) } else { slots[slot] = sight }
+        heap.append(Place(boottimeNanoseconds: boottimeNanoseconds, slot: slot))
         var child = heap.count - 1
         while child > 0 {
             let parent = (child - 1) / 2
@@ -45,15 +49,17 @@ struct SightQueue<Sight> {
     /// The oldest, however long it has waited.
     mutating func takeOldest() -> Sight? {
         guard let first = heap.first, let last = heap.popLast() else { return nil }
-        guard !heap.isEmpty else { return first.sight }
+        free.append(first.slot)
+        defer { slots[first.slot] = nil }
+        if heap.isEmpty { return slots[first.slot] }
         heap[0] = last
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
+            for child in 2 * parent + 1..<min(2 * parent + 3, max(heap.count, 2 * parent + 1)) {
                 if heap[child].boottimeNanoseconds < heap[least].boottimeNanoseconds { least = child }
             }
-            if least == parent { return first.sight }
+            if least == parent { return slots[first.slot] }
             heap.swapAt(parent, least)
             parent = least
         }
