@@ -34,7 +34,7 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
     /// Of earlier judges.
     private var closed: [RuleName: UInt64] = [:]
     private var forgottenBefore: UInt64 = 0
-    private(set) var undecodable: UInt64 = 0
+    private var undecodableBefore: UInt64 = 0
 
     init(_ detector: D.Type, dropReasons: DropReasons, sink: EventSink) {
         self.dropReasons = dropReasons
@@ -97,7 +97,7 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
             name: D.name.text, source: .embedded(ScriptSurroundings.adapted(D.script)), arguments: arguments,
             environment: ["BPFTRACE_PERF_RB_PAGES": Self.bufferPages], executable: configuration.bpftracePath,
             readiness: .lines(["ready 1", "ready 2"]), hasHeartbeat: true)
-        watch.start(program, now: now, onText: { [unowned self] in receive($0) })
+        watch.start(program, now: now, onText: { [unowned self] in lines?.take($0) })
     }
 
     private func makeWatch() -> BpftraceWatch {
@@ -145,6 +145,7 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
     func finishStop(now: UInt64, deadline: UInt64, letOutputCatchUp: () -> Void) {
         watch?.finishStop(deadline: deadline)
         lines?.judgeAll()
+        undecodableBefore = undecodable
         lines = nil
         letOutputCatchUp()
         guard let judge else { return }
@@ -157,16 +158,15 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
 
     // MARK: Events
 
-    private func receive(_ text: [UInt8]) {
-        if lines?.take(text) == false { undecodable += 1 }
-    }
+    /// Lines that are none of the script's, and events that are none of ours: both are defects.
+    private var undecodable: UInt64 { undecodableBefore + (lines?.undecodable() ?? 0) }
 
     private func deliver(_ event: EventIdentity, _ whole: () throws(DecodeError) -> Anomaly) {
         if sink.settle(event) { return }
         do throws(DecodeError) {
             sink.handle(try whole())
         } catch {
-            undecodable += 1
+            undecodableBefore += 1
         }
     }
 

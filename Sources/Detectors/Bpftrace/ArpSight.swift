@@ -121,12 +121,4 @@ public enum ArpSight: Sendable {
 
     /// AF_PACKET.
     private static let packetFamily: UInt32 = 17
-
-    /// CLOCK_BOOTTIME of what was seen.
-    var boottimeNanoseconds: UInt64 {
-        switch self {
-        case .frame(let sight): sight.at.boottime_ns
-        case .change(let sight): sight.at.boottime_ns
-        }
-    }
 }

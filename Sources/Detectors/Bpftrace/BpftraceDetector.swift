@@ -14,8 +14,6 @@ public protocol BpftraceDetector: Detector {
     static var needsOrder: Bool { get }
     /// Reads a line; nil if it is none of the script's.
     static func sight(_ line: inout SightReader) -> Sight?
-    /// CLOCK_BOOTTIME of a sight.
-    static func boottimeNanoseconds(of sight: Sight) -> UInt64
     /// Hands each event that a sight makes to `take`.
     static func judge(_ sight: Sight, by judge: HostJudge, take: (Event) -> Void)
     /// All of that for each line.
@@ -53,6 +51,13 @@ public struct SightReader {
     /// - Parameter text: what the script printed, without the newline at its end.
     public init(_ text: [UInt8]) { line = SightLine(text) }
 
+    /// CLOCK_BOOTTIME of what a line tells, the first of its numbers.
+    static func boottimeNanoseconds(of text: [UInt8]) -> UInt64 {
+        var line = SightLine(text)
+        _ = line.word()
+        return line.number()
+    }
+
     /// The kernel stack that was printed with it.
     public var stack: StackText { StackText(line.stack) }
 }
@@ -88,9 +93,6 @@ extension ArpDetector: BpftraceDetector {
     /// A frame, or a change in the neighbour table.
     public static func sight(_ reader: inout SightReader) -> ArpSight? { ArpSight(&reader.line) }
 
-    /// In the kernel.
-    public static func boottimeNanoseconds(of sight: ArpSight) -> UInt64 { sight.boottimeNanoseconds }
-
     /// By the rules of `bpf/judge/arp_judge.h`.
     public static func judge(_ sight: ArpSight, by judge: HostJudge, take: (arp_event) -> Void) {
         judge.judge(sight, take: take)
@@ -117,9 +119,6 @@ extension TunGSODetector: BpftraceDetector {
 
     /// A packet.
     public static func sight(_ reader: inout SightReader) -> gso_sight? { GSOSight.read(&reader.line) }
-
-    /// In the kernel.
-    public static func boottimeNanoseconds(of sight: gso_sight) -> UInt64 { sight.at.boottime_ns }
 
     /// By the rules of `tun_gso_judge.h`.
     public static func judge(_ sight: gso_sight, by judge: HostJudge, take: (gso_event) -> Void) {

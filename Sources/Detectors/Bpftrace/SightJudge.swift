@@ -6,22 +6,25 @@ import CDetectorEvents
 /// It is made of closures so that what is done for each line is compiled for the one detector: a generic class would
 /// reach everything through witness tables, which costs twice as much.
 public struct SightJudge {
-    /// Takes a line; false if it is none of the script's.
-    public let take: ([UInt8]) -> Bool
+    /// Takes a line.
+    public let take: ([UInt8]) -> Void
     /// Judges what has waited long enough for its order.
     public let judgeWaiting: (_ now: UInt64) -> Void
     /// Judges all that waits.
     public let judgeAll: () -> Void
     /// When `judgeWaiting` has something to do, CLOCK_BOOTTIME.
     public let nextDeadline: () -> UInt64?
+    /// Lines so far that are none of the script's.
+    public let undecodable: () -> UInt64
 }
 
 /// Takes an event: by its identity, and whole if that is not enough.
 public typealias EventDelivery = (EventIdentity, () throws(DecodeError) -> Anomaly) -> Void
 
-/// Sights that wait, with the stacks that were printed with them.
-private final class SightRoom<Sight> {
-    var queue = SightQueue<(sight: Sight, stack: StackText)>()
+/// Lines that wait, as they came: a sight would be copied about.
+private final class LineRoom {
+    var queue = SightQueue<[UInt8]>()
+    var undecodable: UInt64 = 0
 }
 
 /// Makes a detector's judge; to be called with a type that is known, see `SightJudge`.
@@ -29,29 +32,26 @@ private final class SightRoom<Sight> {
 func makeSightJudge<D: BpftraceDetector>(
     _ detector: D.Type, _ host: HostJudge, _ deliver: @escaping EventDelivery
 ) -> SightJudge {
-    let room = SightRoom<D.Sight>()
-    func judge(_ sight: D.Sight, _ stack: StackText) {
+    let room = LineRoom()
+    func judge(_ text: [UInt8]) {
+        var reader = SightReader(text)
+        guard let sight = D.sight(&reader) else {
+            room.undecodable += 1
+            return
+        }
         D.judge(sight, by: host) { event in
             guard let identity = D.identity(of: event) else { return }
-            deliver(identity) { () throws(DecodeError) in try D.anomaly(of: event, stack: stack) }
+            deliver(identity) { () throws(DecodeError) in try D.anomaly(of: event, stack: reader.stack) }
         }
     }
     return SightJudge(
         take: { text in
-            var reader = SightReader(text)
-            guard let sight = D.sight(&reader) else { return false }
-            guard D.needsOrder else {
-                judge(sight, reader.stack)
-                return true
-            }
-            if let oldest = room.queue.add((sight, reader.stack), at: D.boottimeNanoseconds(of: sight)) {
-                judge(oldest.sight, oldest.stack)
-            }
-            return true
+            guard D.needsOrder else { return judge(text) }
+            // A copy: whoever brings the lines uses one array for all of them.
+            let line = Array(text[...])
+            if let oldest = room.queue.add(line, at: SightReader.boottimeNanoseconds(of: line)) { judge(oldest) }
         },
-        judgeWaiting: { now in
-            while let waiting = room.queue.take(now: now) { judge(waiting.sight, waiting.stack) }
-        },
-        judgeAll: { while let waiting = room.queue.takeOldest() { judge(waiting.sight, waiting.stack) } },
-        nextDeadline: { room.queue.nextDeadline })
+        judgeWaiting: { now in while let line = room.queue.take(now: now) { judge(line) } },
+        judgeAll: { while let line = room.queue.takeOldest() { judge(line) } },
+        nextDeadline: { room.queue.nextDeadline }, undecodable: { room.undecodable })
 }
