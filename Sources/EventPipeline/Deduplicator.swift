@@ -108,6 +108,7 @@ public struct Deduplicator: Sendable {
         }
         if accounts.values[index].suppressed == 0 { accounts.values[index].collectingSince = lastEntry }
         accounts.values[index].suppressed += 1
+        accounts.values[index].firstBoottime = min(accounts.values[index].firstBoottime, event.boottimeNanoseconds)
         accounts.values[index].newest.boottimeNanoseconds = event.boottimeNanoseconds
         accounts.values[index].newest.lastBoottimeNanoseconds = event.boottimeNanoseconds
         accounts.values[index].touched = now

@@ -5,13 +5,18 @@ import Testing
 @Suite struct ArpPredicateTests {
     typealias Case = PredicateCase<arp_facts, arp_detail>
 
+    /// Every frame of the tables here.
+    static var frames: [NamedFrame] {
+        NamedFrame.all(headers) + NamedFrame.all(senderMACs) + NamedFrame.all(senderIPs) + NamedFrame.all(sources)
+    }
+
     private func facts<Verdict>(_ line: PredicateCase<arp_facts, Verdict>) -> arp_facts {
         var facts = sampleArpFacts()
         line.change(&facts)
         return facts
     }
 
-    @Test(arguments: [
+    private static let headers: [Case] = [
         Case("28 bytes", ARP_DETAIL_NONE) { $0.length = 28 },
         Case("27 bytes", ARP_DETAIL_SHORT) { $0.length = 27 },
         Case("8 bytes", ARP_DETAIL_SHORT) { $0.length = 8 },
@@ -43,13 +48,15 @@ import Testing
         Case("ARP-NAK", ARP_DETAIL_KNOWN_OPERATION) { $0.operation = 10 },
         Case("operation 11", ARP_DETAIL_OPERATION) { $0.operation = 11 },
         Case("reply in the wrong byte order", ARP_DETAIL_OPERATION) { $0.operation = 0x200 },
-    ])
+    ]
+
+    @Test(arguments: headers)
     func malformed(_ line: Case) {
         var facts = facts(line)
         #expect(arp_malformed(&facts) == line.verdict.rawValue)
     }
 
-    @Test(arguments: [
+    private static let senderMACs: [Case] = [
         Case("a station", ARP_DETAIL_NONE) { _ in },
         Case("zero", ARP_DETAIL_MAC_ZERO) { $0.sender_mac = 0 },
         Case("one more than zero", ARP_DETAIL_NONE) { $0.sender_mac = 1 },
@@ -64,13 +71,15 @@ import Testing
         Case("from Ethernet multicast", ARP_DETAIL_ETHERNET_SOURCE) { $0.eth_source = 0x0100_5e00_0001 },
         Case("from Ethernet NLB multicast", ARP_DETAIL_NONE) { $0.eth_source = 0x03bf_c000_0201 },
         Case("no Ethernet header", ARP_DETAIL_NONE) { ($0.eth_source, $0.has_ethernet) = (0, 0) },
-    ])
+    ]
+
+    @Test(arguments: senderMACs)
     func badSenderMAC(_ line: Case) {
         var facts = facts(line)
         #expect(arp_bad_sender_mac(&facts) == line.verdict.rawValue)
     }
 
-    @Test(arguments: [
+    private static let senderIPs: [Case] = [
         Case("0.0.0.0 in a request: a probe", ARP_DETAIL_NONE) { $0.sender_ip = 0 },
         Case("0.0.0.0 in a reply", ARP_DETAIL_IP_ZERO_IN_REPLY) { ($0.sender_ip, $0.operation) = (0, 2) },
         Case("0.0.0.1", ARP_DETAIL_IP_THIS_NETWORK) { $0.sender_ip = 1 },
@@ -93,13 +102,15 @@ import Testing
         Case("the same where another subnet has it as a host's", ARP_DETAIL_NONE) {
             $0.sender_place = places(ARP_PLACE_SUBNET_BROADCAST, ARP_PLACE_OURS)
         },
-    ])
+    ]
+
+    @Test(arguments: senderIPs)
     func badSenderIP(_ line: Case) {
         var facts = facts(line)
         #expect(arp_bad_sender_ip(&facts) == line.verdict.rawValue)
     }
 
-    @Test(arguments: [
+    private static let sources: [PredicateCase<arp_facts, Bool>] = [
         PredicateCase<arp_facts, Bool>("the same", false) { _ in },
         .init("another", true) { $0.sender_mac = 0x0266_0000_0003 },
         .init("another without an Ethernet header", false) { ($0.sender_mac, $0.has_ethernet) = (3, 0) },
@@ -127,7 +138,9 @@ import Testing
         .init("NLB unicast the wrong way round", true) {
             ($0.eth_source, $0.sender_mac) = (0x02bf_c000_0201, 0x0201_c000_0201)
         },
-    ])
+    ]
+
+    @Test(arguments: sources)
     func senderMismatch(_ line: PredicateCase<arp_facts, Bool>) {
         var facts = facts(line)
         #expect((arp_sender_mismatch(&facts) != 0) == line.verdict)

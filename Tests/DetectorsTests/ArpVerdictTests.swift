@@ -7,6 +7,11 @@ import Testing
 @Suite struct ArpVerdictTests {
     typealias Case = PredicateCase<arp_facts, [arp_rule: arp_detail]>
 
+    /// Every frame of the tables here.
+    static var frames: [NamedFrame] {
+        NamedFrame.all(receivedFrames) + NamedFrame.all(sentFrames, isSent: true)
+    }
+
     private func broken(_ verdict: arp_verdict) -> [arp_rule: arp_detail] {
         let details = withUnsafeBytes(of: verdict.details) { Array($0) }
         let rules = details.indices.filter { verdict.rules & 1 << UInt32($0) != 0 }
@@ -15,7 +20,7 @@ import Testing
 
     private func bits(_ rules: some Sequence<arp_rule>) -> UInt32 { rules.reduce(0) { $0 | 1 << $1.rawValue } }
 
-    @Test(arguments: [
+    private static let receivedFrames: [Case] = [
         Case("nothing is wrong", [:]) { _ in },
         Case("one thing", [ARP_RULE_SENDER_MISMATCH: ARP_DETAIL_NONE]) { $0.eth_source = 0x0266_0000_0003 },
         Case(
@@ -46,7 +51,9 @@ import Testing
         Case("without ARP nothing else matters", [ARP_RULE_ON_NOARP_DEVICE: ARP_DETAIL_NONE]) {
             ($0.is_noarp, $0.operation, $0.sender_mac) = (1, 99, 0)
         },
-    ])
+    ]
+
+    @Test(arguments: receivedFrames)
     func receivedFrame(_ line: Case) {
         var facts = sampleArpFacts()
         line.change(&facts)
@@ -55,7 +62,7 @@ import Testing
         #expect(broken(verdict) == line.verdict)
     }
 
-    @Test(arguments: [
+    private static let sentFrames: [Case] = [
         Case("of an address that is not ours", [ARP_RULE_LOCAL_SPOOF: ARP_DETAIL_NONE]) { _ in },
         Case("of an address of ours", [:]) { $0.sender_place = places(ARP_PLACE_OURS) },
         Case("malformed: the receivers' matter", [:]) { $0.operation = 99 },
@@ -69,7 +76,9 @@ import Testing
             ($0.operation, $0.eth_source) = (2, 3)
             ($0.eth_destination, $0.target_mac) = (0x0266_0000_0008, 0x0266_0000_0009)
         },
-    ])
+    ]
+
+    @Test(arguments: sentFrames)
     func sentFrame(_ line: Case) {
         var facts = sampleArpFacts()
         line.change(&facts)

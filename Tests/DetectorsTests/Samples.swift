@@ -46,11 +46,16 @@ func repositoryFiles(_ folder: String, ending: String) throws -> [String] {
 
 /// The text of a file of the repository.
 func repositoryFile(_ path: String) throws -> String {
+    try #require(String(validating: repositoryBytes(path), as: UTF8.self))
+}
+
+/// A file of the repository.
+func repositoryBytes(_ path: String) throws -> [UInt8] {
     let file = try #require(fopen(repository + "/" + path, "r"), "cannot open \(path)")
     defer { fclose(file) }
     var bytes: [UInt8] = []
     while case let byte = getc(file), byte != EOF { bytes.append(UInt8(byte)) }
-    return try #require(String(validating: bytes, as: UTF8.self))
+    return bytes
 }
 
 /// Lines of a manual page, with its hyphens as they are read.

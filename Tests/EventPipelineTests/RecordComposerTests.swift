@@ -47,10 +47,15 @@ import Testing
         event.fields = [Field(.arpOperation, "")]
         let record = composer.compose(enricher.enrich(event, frames: []))
         let absent: [FieldName] = [
-            .backend, .function, .interfaceName, .interfaceIndex, .networkNamespace, .direction, .context, .pid,
+            .function, .interfaceName, .interfaceIndex, .networkNamespace, .direction, .context, .pid,
             .command, .controlGroup, .arpOperation, .dropLocation, .stack, .also, .masterName,
         ]
         #expect(absent.filter { record[$0] != nil }.isEmpty)
+        #expect(record[.backend] == "libbpf", "every anomaly was seen by one, the daemon's own notices perhaps by none")
+        let notice = DaemonNotice(
+            rule: RuleName("daemon-stopped"), messageID: MessageID("00112233445566778899aabbccddeeff"),
+            priority: .info, message: "Stopped.", fields: [])
+        #expect(composer.compose(notice, boottimeNanoseconds: 5)[.backend] == nil)
         #expect(record[.suppressed] == "0")
         #expect(record[.count] == "1")
     }

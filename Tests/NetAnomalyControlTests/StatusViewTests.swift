@@ -19,8 +19,9 @@ import Testing
         forgotten: Int = 0, probes: String = ""
     ) -> String {
         let told = problem.map { "\"problem\":\"\($0)\"," } ?? ""
-        return "{\"name\":\"\(name)\",\"enabled\":\(enabled),\"running\":\(running),\(told)\"keys\":0,\"missed\":0,"
-            + "\"undecodable\":\(undecodable),\"forgotten\":\(forgotten),\"kernel_memory_bytes\":1540000,\"probes\":[\(probes)]}"
+        return "{\"name\":\"\(name)\",\"backend\":\"libbpf\",\"enabled\":\(enabled),\"running\":\(running),\(told)"
+            + "\"keys\":0,\"missed\":0,\"undecodable\":\(undecodable),\"forgotten\":\(forgotten),"
+            + "\"kernel_memory_bytes\":1540000,\"probes\":[\(probes)]}"
     }
 
     private static let attached = "{\"probe\":\"tp_btf:neigh_update\",\"attached\":true,\"rules\":[]}"

@@ -22,14 +22,15 @@ struct DetectorRunnerTests {
             runner.start(try configuration())
             #expect(runner.problem == nil && runner.isRunning && runner.descriptor != nil)
             #expect(runner.probes.count == detector.probes.count)
-            try runner.apply(try configuration("[Limits]\nDedupIntervalSec=1\n"))
+            #expect(runner.apply(try configuration("[Limits]\nDedupIntervalSec=1\n")))
             runner.drain(now: boottimeNanoseconds())
             try runner.sweep(now: boottimeNanoseconds())
-            try runner.stop(now: boottimeNanoseconds()) {}
+            try runner.finishStop(now: boottimeNanoseconds(), deadline: 0) {}
             #expect(!runner.isRunning && runner.descriptor == nil && runner.nextSweep == nil)
         }
         for (number, rule) in detector.rules.enumerated() {
-            let account = runner.kernelAccount(rule: number)
+            let account = runner.account(of: rule.name)
+            #expect(account == runner.kernelAccount(rule: number))
             #expect(account.seen == account.settled + (handled[rule.name] ?? 0), "\(rule.name)")
         }
         #expect(runner.undecodable == 0)
@@ -37,6 +38,15 @@ struct DetectorRunnerTests {
         if let never = detector.rules.firstIndex(where: { $0.name.text == "gso-tunnel-without-encapsulation" }) {
             #expect(runner.kernelAccount(rule: never) == RuleAccount())
         }
+    }
+
+    @Test(arguments: ["MaxKeys=64", "MaxMemory=4096"])
+    func `a table of another size takes another start`(size: String) throws {
+        let runner = DetectorRunner(tunGSO) { _ in }
+        runner.start(try configuration())
+        #expect(runner.apply(try configuration("[Rule gso-tiny-size]\nEnabled=no\n")))
+        #expect(!runner.apply(try configuration("[Limits]\n\(size)\n")))
+        try runner.stop(now: boottimeNanoseconds()) {}
     }
 
     @Test func `a rule that is off is never judged`() throws {

@@ -6,6 +6,7 @@ import Testing
 
 @testable import NetAnomalyDaemon
 @testable import SystemdProtocols
+@testable import TracingBackends
 
 @Suite struct NoticeTests {
     private static let rule = RuleName("arp-malformed")
@@ -29,15 +30,29 @@ import Testing
     private static var samples: [DaemonNotice] {
         get throws {
             [
-                Notices.started(attached: 9, wanted: 10, rules: 16), Notices.stopped(reason: "SIGTERM"),
+                Notices.started(watched: "9 of 10 probes", rules: 16), Notices.stopped(reason: "SIGTERM"),
                 Notices.reloaded(changes: []), Notices.reloadFailed(try errors("x\n")),
                 Notices.probeDegraded(detector: arp.name, reason: "no hook", loss: "received ARP", rules: []),
                 Notices.accounting(Books(accounts: [(rule, RuleAccount())]), period: "Since the start"),
                 Notices.journalLoss(
                     LossReport(byCause: [.queueFull: 1], firstBoottimeNanoseconds: 1, lastBoottimeNanoseconds: 2)),
                 Notices.balanceError(rule, account),
-            ]
+            ] + samplesAboutBackends
         }
+    }
+
+    private static var samplesAboutBackends: [DaemonNotice] {
+        let killed = BpftraceFailure.killed(signal: 9)
+        let gap = BpftraceGap(from: 1, to: 2, reason: killed, lostUnknown: true)
+        return [
+            Notices.fellBack(because: "no types"),
+            Notices.backendFailed("arp", arp.name, killed, retryIn: second),
+            Notices.backendRestarted("arp", arp.name, gap),
+            Notices.backendDegraded("arp", arp.name, killed, retryAt: nil),
+            Notices.backendMessage("script tcp", ScriptRules.detector, "WARNING: x"),
+            Notices.backendLoss("script tcp", ScriptRules.detector, lines: 3),
+            Notices.scriptUnreadable("script tcp", ScriptRules.detector, "no rule"),
+        ]
     }
 
     @Test func `every notice says something in every field`() throws {

@@ -21,7 +21,8 @@ import Testing
         _ text: String = "", path: EventPath? = nil, accounts: [RuleName: RuleAccount] = [:], problem: String? = nil
     ) throws -> StatusReport {
         StatusReport(
-            configuration: try configuration(text), runners: allDetectors.map { DetectorRunner($0) { _ in } },
+            configuration: try configuration(text), sources: allDetectors.map { DetectorRunner($0) { _ in } },
+            backend: "libbpf",
             books: Books(accounts: allRules.map { ($0.name, accounts[$0.name] ?? RuleAccount()) }),
             path: path ?? self.path, outputKind: .journal, startedNanoseconds: 7, reloadProblem: problem)
     }
