@@ -21,7 +21,7 @@ public enum BpftraceState: Equatable, Sendable {
 /// No I/O; `now` is CLOCK_BOOTTIME in nanoseconds.
 struct Supervision {
     /// Until it is ready: under emulation it has taken 12 s.
-    static let startNanoseconds = seconds(30)
+    static let startNanoseconds = seconds(60)
     /// Without any output of a program that has a heartbeat: four beats.
     static let silenceNanoseconds = seconds(20)
     /// From TERM to KILL: it drains its buffers and prints its maps, in some 0.2 s.
