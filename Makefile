@@ -6,20 +6,24 @@ SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 UNITDIR = $(PREFIX)/lib/systemd/system
 SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
+DATADIR = $(PREFIX)/share/netanomalyd
 # journald reads catalogs from here alone.
 CATALOGDIR = /usr/lib/systemd/catalog
 
 SWIFT_BUILD = swift build -c release --static-swift-stdlib --explicit-target-dependency-import-check error
 RELEASE = .build/release
 PAGES = $(wildcard docs/*.[1-8])
+SCRIPTS = $(sort $(wildcard bpftrace/*.bt bpftrace/tun-*))
+EXAMPLES = $(wildcard bpftrace/examples/*.bt)
 INSTALLED = $(SBINDIR)/netanomalyd $(BINDIR)/netanomalyctl $(UNITDIR)/netanomalyd.service \
-	$(SYSUSERSDIR)/netanomalyd.conf $(CATALOGDIR)/netanomalyd.catalog \
+	$(SYSUSERSDIR)/netanomalyd.conf $(CATALOGDIR)/netanomalyd.catalog $(DATADIR)/bpftrace.conf \
+	$(addprefix $(DATADIR)/,$(SCRIPTS) $(EXAMPLES:bpftrace/%=%)) \
 	$(foreach page,$(PAGES),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
 
-.PHONY: help build run test evidence lint bench install uninstall clean
+.PHONY: help build run test test-vm evidence lint bench install uninstall clean
 
 help: ## Show this
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
 
 build: ## Build both programs (release, no Swift runtime needed to run them)
 	$(SWIFT_BUILD)
@@ -29,6 +33,10 @@ run: ## Start the daemon here and show it two anomalies (root)
 
 test: ## Run all tests (root)
 	packaging/test
+
+test-vm: ## Run the scripts by hand in guests with Debian's kernels (root)
+	Tests/vm/original-scripts bookworm
+	Tests/vm/original-scripts trixie
 
 evidence: ## Run the live tests and write docs/EVIDENCE.md from what they saw (root)
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider --evidence=write Tests/lab
@@ -44,6 +52,10 @@ install: build ## Install under PREFIX=/usr; DESTDIR= is for packages
 	install -D -m 755 $(RELEASE)/netanomalyctl $(DESTDIR)$(BINDIR)/netanomalyctl
 	install -D -m 644 systemd/netanomalyd.sysusers $(DESTDIR)$(SYSUSERSDIR)/netanomalyd.conf
 	install -D -m 644 systemd/netanomalyd.catalog $(DESTDIR)$(CATALOGDIR)/netanomalyd.catalog
+	for script in $(SCRIPTS) $(EXAMPLES); do \
+		install -D -m $$(test -x $$script && echo 755 || echo 644) $$script \
+			$(DESTDIR)$(DATADIR)/$$(echo $$script | sed 's|^bpftrace/examples|examples|') || exit 1; done
+	sed 's|/usr/share/netanomalyd|$(DATADIR)|' systemd/bpftrace.conf > $(DESTDIR)$(DATADIR)/bpftrace.conf
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/sbin/|$(SBINDIR)/|' systemd/netanomalyd.service > $(DESTDIR)$(UNITDIR)/netanomalyd.service
 	for page in $(PAGES); do \
@@ -62,6 +74,7 @@ ifeq ($(DESTDIR),)
 	test ! -d /run/systemd/system || systemctl disable --now netanomalyd
 endif
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	rmdir $(addprefix $(DESTDIR)$(DATADIR),/bpftrace /examples /) 2>/dev/null || true
 ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	test ! -d /run/systemd/system || systemctl daemon-reload

@@ -54,17 +54,19 @@ import Testing
     }
 
     @Test func `an event tells all that was seen`() throws {
-        let entry = try #require(try judged(sight { $0.eth_source = 0x0266_0000_0003 }).first)
-        let event = entry.event
-        #expect(entry.rule == ARP_RULE_SENDER_MISMATCH && entry.rules == [ARP_RULE_SENDER_MISMATCH])
-        #expect((event.head.key.netns, event.head.key.ifindex, event.head.pid) == (4_026_531_840, 7, 42))
-        #expect(event.head.boottime_ns == 100 * second && event.head.first_ns == event.head.last_ns)
-        #expect(event.head.direction == NA_DIRECTION_RX.rawValue && event.head.kind == NA_KIND_EVENT.rawValue)
-        let anomaly = try ArpDetector.anomaly(of: event, stack: StackText(Array("\n f+1\n g+2\n".utf8)[...]))
+        let judge = try hostJudge(of: arp)
+        let told = try told(try scripted(arp), try sampleLine("arp-short"), by: judge)
+        let anomaly = try #require(told.first?.anomaly)
+        #expect(told.count == 1 && anomaly.rule.name == RuleName("arp-malformed") && anomaly.kind == .event)
         #expect(anomaly.probe == "tracepoint:net:netif_receive_skb" && anomaly.backend == "bpftrace")
-        #expect(anomaly.frames == ["f+1", "g+2"] && anomaly.stack.isEmpty && anomaly.command == "arpspoof")
-        #expect(anomaly.interfaceName == "eth0" && anomaly.direction == .receive && anomaly.controlGroup == nil)
-        let identity = try #require(ArpDetector.identity(of: event))
+        #expect((anomaly.key.networkNamespace, anomaly.key.interfaceIndex) == (0xf000_0223, 2))
+        #expect(anomaly.interfaceName == "a0" && anomaly.masterName == nil && anomaly.direction == .receive)
+        #expect((anomaly.pid, anomaly.command, anomaly.controlGroup) == (0x235a, "python3", nil))
+        #expect(anomaly.frames.first == "__netif_receive_skb_core.constprop.0+819" && anomaly.stack.isEmpty)
+        #expect(anomaly.boottimeNanoseconds == 0x184c_f9dd_b3a5 && anomaly.suppressed == 0)
+        #expect(anomaly.firstBoottimeNanoseconds == anomaly.lastBoottimeNanoseconds)
+        #expect(anomaly.fieldLines.contains("ETH_SRC=02:66:00:00:00:02") && anomaly.fieldLines.contains("LEN=11"))
+        let identity = try #require(told.first?.identity)
         #expect(identity.key == anomaly.key && identity.also == anomaly.also)
         #expect(identity.boottimeNanoseconds == anomaly.boottimeNanoseconds)
     }

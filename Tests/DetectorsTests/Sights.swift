@@ -53,8 +53,8 @@ extension arp_sight {
         is_process = facts.is_sent
         at.probe = (facts.is_sent == 0 ? ARP_PROBE_NETIF_RECEIVE_SKB : ARP_PROBE_NET_DEV_QUEUE).rawValue
         (at.boottime_ns, at.netns, at.ifindex, at.pid) = (100 * second, 4_026_531_840, 7, 42)
-        fill(&at.ifname, with: Array("eth0".utf8)[...])
-        fill(&at.comm, with: Array("arpspoof".utf8)[...])
+        fill(&at.ifname, "eth0".utf8)
+        fill(&at.comm, "arpspoof".utf8)
         (device_flags, device_type) = (facts.is_noarp == 0 ? 0x1003 : 0x1083, facts.device_type)
         (device_address_length, device_mac, domain) = (facts.device_address_length, facts.device_mac, 7)
         places = UInt32(facts.sender_place) | UInt32(facts.target_place) << 8
@@ -124,6 +124,28 @@ struct ArpEntry {
         let bits = event.head.key.also | 1 << UInt32(event.head.key.rule)
         rules = Set((0..<ARP_RULE_COUNT.rawValue).filter { bits & 1 << $0 != 0 }.map { arp_rule($0) })
     }
+}
+
+/// A detector as bpftrace serves it: never by its type, because Swift 6.3 fails to find the C events' conformances.
+func scripted(_ detector: any Detector.Type) throws -> any BpftraceDetector.Type {
+    try #require(detector as? any BpftraceDetector.Type)
+}
+
+/// Whether a detector takes the line for one of its script's.
+func takes<D: BpftraceDetector>(_ detector: D.Type, _ line: some Sequence<UInt8>) -> Bool {
+    var reader = SightReader(Array(line))
+    return D.sight(&reader) != nil
+}
+
+/// What becomes of a line: an event's identity, and the whole of it.
+func told<D: BpftraceDetector>(
+    _ detector: D.Type, _ line: [UInt8], by judge: HostJudge
+) throws -> [(identity: EventIdentity?, anomaly: Anomaly)] {
+    var reader = SightReader(line)
+    let sight = try #require(D.sight(&reader))
+    var events: [D.Event] = []
+    D.judge(sight, by: judge) { events.append($0) }
+    return try events.map { (D.identity(of: $0), try D.anomaly(of: $0, stack: reader.stack)) }
 }
 
 extension HostJudge {
