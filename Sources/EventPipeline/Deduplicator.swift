@@ -7,7 +7,7 @@ public import AnomalyModel
 /// follows another of the same key within the interval, summaries included.
 ///
 /// The table never holds more than `GateSettings.maxKeys` keys and evicts none that is in use: an evicted count would
-/// be a lost count. A new key that finds no room is `overflow`.
+/// be a lost count. A new key that finds no room is `overflow`, but for one event a second and rule.
 public struct Deduplicator: Sendable {
     /// What becomes of an event.
     public enum Verdict: Sendable {
@@ -31,6 +31,9 @@ public struct Deduplicator: Sendable {
     /// So thousands of keys that end together do not push each other out of it; the others follow in the next sweeps.
     public static let maxSummariesPerSweep = 1024
 
+    /// While the table is full, one event of a rule in this time passes all the same, as in the kernel's gate.
+    static let fullTableSpacingNanoseconds: UInt64 = 1_000_000_000
+
     private struct Account {
         /// The newest event, without its stack: the summary's text.
         var newest: Anomaly
@@ -46,6 +49,8 @@ public struct Deduplicator: Sendable {
     }
 
     private var accounts: [AnomalyKey: Account] = [:]
+    /// When an event without an account was last let through, by rule.
+    private var passedFullTable: [RuleName: UInt64] = [:]
     /// No account needs attention before; .max when there is none.
     private var earliestDue = UInt64.max
     private var nextSweep: UInt64 = 0
@@ -76,7 +81,11 @@ public struct Deduplicator: Sendable {
     public mutating func admit(_ event: Anomaly, now: UInt64) -> Verdict {
         guard var account = accounts[event.key] else {
             if event.kind == .summary { return .pass(event) }
-            guard accounts.count < settings.maxKeys else { return .overflow }
+            guard accounts.count < settings.maxKeys else {
+                guard mayPassFullTable(event.rule.name, now: now) else { return .overflow }
+                passedFullTable[event.rule.name] = now
+                return .pass(event)
+            }
             return pass(
                 event,
                 Account(
@@ -100,7 +109,7 @@ public struct Deduplicator: Sendable {
     /// - Returns: nil if `admit` has to see the whole event.
     mutating func settle(_ event: EventIdentity, now: UInt64) -> Verdict? {
         guard let index = accounts.index(forKey: event.key) else {
-            return accounts.count < settings.maxKeys ? nil : .overflow
+            return accounts.count < settings.maxKeys || mayPassFullTable(event.key.rule, now: now) ? nil : .overflow
         }
         let interval = settings[event.key.rule].dedupIntervalNanoseconds
         guard let lastEntry = accounts.values[index].lastEntry, now < saturatingSum(lastEntry, interval) else {
@@ -119,11 +128,18 @@ public struct Deduplicator: Sendable {
     /// Takes back what `admit` let pass and the rate limiter refused: the event and all it carried go to its key again.
     ///
     /// - Parameter passed: the event as `admit` returned it, in the call just before.
-    public mutating func putBack(_ passed: Anomaly, now: UInt64) {
-        guard var account = accounts[passed.key] else { return }
+    /// - Returns: false if the event had passed a full table: it has no key to go to.
+    public mutating func putBack(_ passed: Anomaly, now: UInt64) -> Bool {
+        guard var account = accounts[passed.key] else { return false }
         account.lastEntry = account.entryBefore
         account.suppressed = 1 + passed.suppressed
         keep(account, newest: passed, now: now)
+        return true
+    }
+
+    /// A full table must not hide an attack, although whoever fills it would like that.
+    private func mayPassFullTable(_ rule: RuleName, now: UInt64) -> Bool {
+        passedFullTable[rule].map { now >= saturatingSum($0, Self.fullTableSpacingNanoseconds) } ?? true
     }
 
     /// Summaries of the keys whose interval has ended with something collected; forgets keys that have gone idle.

@@ -48,8 +48,8 @@ public struct Gate: Sendable {
             return nil
         case .pass(let passed):
             guard passed.kind == .event, !limiter.admit(anomaly.rule.name, now: now) else { return passed }
-            deduplicator.putBack(passed, now: now)
-            book(anomaly, \.limited)
+            let hasKey = deduplicator.putBack(passed, now: now)
+            book(anomaly, hasKey ? \.limited : \.overflow)
             return nil
         }
     }

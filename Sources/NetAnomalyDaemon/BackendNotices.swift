@@ -66,7 +66,7 @@ extension Notices {
     static func backendLoss(_ title: String, _ detector: DetectorName, lines: UInt64) -> DaemonNotice {
         notice(
             backendLoss, .warning,
-            "\(lines) lines of bpftrace (\(title)) were lost before anything could judge them: its buffers were full",
+            "\(lines) lines of bpftrace (\(title)) were lost before anything could judge them",
             [Field(.detector, detector.text), Field(.lostBackend, String(lines))])
     }
 

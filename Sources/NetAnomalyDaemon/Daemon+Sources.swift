@@ -36,10 +36,21 @@ extension Daemon {
             return nil
         }
         let problem = startWithLibbpf()
-        guard let problem, configuration.backend == .auto, canRunBpftrace else { return problem }
+        guard let problem, configuration.backend == .auto, Self.canRunBpftrace(configuration) else { return problem }
         write(Notices.fellBack(because: problem.description))
         startWithBpftrace()
         return nil
+    }
+
+    /// Why nothing can be watched, as far as it is known before anything is touched.
+    static func firstProblem(_ configuration: Configuration) -> BackendError? {
+        switch configuration.backend {
+        case .libbpf: KernelRequirements.firstProblem()
+        case .bpftrace where geteuid() != 0:
+            .backend("bpftrace needs root, and this is user \(geteuid())", isPermission: true)
+        case .bpftrace: nil
+        case .auto: canRunBpftrace(configuration) ? nil : KernelRequirements.firstProblem()
+        }
     }
 
     private func startWithLibbpf() -> BackendError? {
@@ -67,7 +78,7 @@ extension Daemon {
     }
 
     /// Whether a fallback is worth a try; the child itself finds out the rest.
-    private var canRunBpftrace: Bool {
+    private static func canRunBpftrace(_ configuration: Configuration) -> Bool {
         access(configuration.bpftracePath, X_OK) == 0 && geteuid() == 0
     }
 
@@ -151,6 +162,8 @@ extension Daemon {
     ///   - patience: nanoseconds that a slow output is waited for, so that the last summaries fit into its queue.
     ///   - lastWords: nanoseconds in which bpftrace may end; then it is killed.
     func stop(_ stopping: [any EventSource], patience: UInt64, lastWords: UInt64) {
+        let children = stopping.filter(\.isRunning).compactMap(\.child)
+        if !children.isEmpty { BpftraceSession.listen(to: children) }
         let now = boottimeNanoseconds()
         stopping.forEach { $0.beginStop(now: now) }
         for source in stopping {

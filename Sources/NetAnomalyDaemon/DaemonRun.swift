@@ -18,6 +18,7 @@ public enum DaemonRun {
         do {
             // Before anything else may be signalled.
             let loop = try EventLoop()
+            if let problem = Daemon.firstProblem(configuration) { return report(problem) }
             let daemon = try Daemon(options, configuration, loop: loop)
             if let problem = daemon.start() { return report(problem) }
             return daemon.run()

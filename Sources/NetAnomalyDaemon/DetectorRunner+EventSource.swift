@@ -13,6 +13,7 @@ extension DetectorRunner: EventSource {
     var isStarting: Bool { false }
     var problem: String? { failure?.description }
     var isPermissionProblem: Bool { failure?.isPermission ?? false }
+    var child: BpftraceSession? { nil }
     /// The gate in the kernel lets few events through.
     var isBusy: Bool { false }
     var nextDeadline: UInt64? { nextSweep }

@@ -47,6 +47,8 @@ protocol EventSource: AnyObject {
     func apply(_ configuration: Configuration) -> Bool
     /// Starts to watch.
     func start(_ configuration: Configuration)
+    /// Its child under bpftrace, if it has one.
+    var child: BpftraceSession? { get }
     /// Begins to stop; `finishStop` ends it.
     func beginStop(now: UInt64)
     /// Fetches the last events and closes the books.

@@ -34,6 +34,7 @@ final class OwnScript: EventSource {
     var problem: String? { watch?.problem?.description }
     var isPermissionProblem: Bool { if case .notPermitted = watch?.problem { true } else { false } }
     var descriptor: Int32? { watch?.descriptor }
+    var child: BpftraceSession? { watch?.session }
     var isBusy: Bool { watch?.isBusy ?? false }
     var nextDeadline: UInt64? { watch?.nextDeadline }
     var probes: [(probe: Probe, state: ProbeState)] { [] }

@@ -49,6 +49,7 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
     var problem: String? { watch?.problem?.description }
     var isPermissionProblem: Bool { if case .notPermitted = watch?.problem { true } else { false } }
     var descriptor: Int32? { watch?.descriptor }
+    var child: BpftraceSession? { watch?.session }
     var isBusy: Bool { watch?.isBusy ?? false }
     var nextDeadline: UInt64? { [watch?.nextDeadline, lines?.nextDeadline()].compactMap(\.self).min() }
     var lostUnjudged: UInt64 { (watch?.lost ?? 0) + undecodable }

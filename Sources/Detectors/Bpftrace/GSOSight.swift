@@ -5,7 +5,7 @@ import CDetectorEvents
 enum GSOSight {
     /// The words of a packet that the script prints: fewer of one that was dropped.
     private static let passingWords = Int(GSO_SIGHT_BYTES) / 8
-    private static let droppedWords = 8
+    private static let droppedWords = 11
     private static let tracepoints = TracepointNames(TunGSORules.probes)
     /// Functions that drop packets, by how their names begin: compilers add suffixes.
     private static let dropSites: [([UInt8], gso_drop_site)] = [

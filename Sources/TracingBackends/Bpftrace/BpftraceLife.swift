@@ -11,6 +11,8 @@ struct BpftraceLife {
     var proof: UInt64?
     /// When it began to attach.
     var attachedAt: UInt64?
+    /// Set once it has printed something that is no sign: a flood may have cost it those.
+    var hasSpoken = false
     var readyAt: UInt64?
     /// What it wrote to its standard error while it started.
     var complaints: [String] = []

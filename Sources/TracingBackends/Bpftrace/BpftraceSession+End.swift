@@ -14,10 +14,13 @@ struct VersionQuestion {
 
 /// How a process begins to watch, and what follows from its end.
 extension BpftraceSession {
-    /// When a script that says nothing has lived long enough.
+    /// An attach that fails ends bpftrace at once: a script that has printed and lives on for so long has all probes.
+    private static var spokenProofNanoseconds: UInt64 { 3_000_000_000 }
+
+    /// When a script that says nothing has lived long enough, or one whose signs were lost in a flood.
     var provenAt: UInt64? {
-        guard case .starting = state, let proof = life.proof, let attachedAt = life.attachedAt else { return nil }
-        return attachedAt + proof
+        guard case .starting = state, let attachedAt = life.attachedAt else { return nil }
+        return (life.proof ?? (life.hasSpoken ? Self.spokenProofNanoseconds : nil)).map { attachedAt + $0 }
     }
 
     func becomeReady(now: UInt64) {
@@ -36,7 +39,8 @@ extension BpftraceSession {
         if isClean, let printed = life.printed {
             counts.printed += printed
             let settled = counts.settled - life.settledBefore
-            if printed > settled {
+            // Before it was ready it had nothing to say but its signs.
+            if printed > settled, life.readyAt != nil {
                 counts.unaccounted += printed - settled
                 onNews(.unaccounted(printed - settled))
             }

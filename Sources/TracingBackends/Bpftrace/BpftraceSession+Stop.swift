@@ -28,6 +28,27 @@ extension BpftraceSession {
         }
     }
 
+    /// Takes what these have to say until they pause, for the time before they are asked to stop.
+    ///
+    /// bpftrace 0.17 throws away what it has not printed when the signal comes.
+    public static func listen(to sessions: [BpftraceSession]) {
+        let deadline = clock() + listenNanoseconds
+        var heardAt = clock()
+        while true {
+            let now = clock()
+            let quietAt = min(heardAt + pauseNanoseconds, deadline)
+            guard now < quietAt else { return }
+            var requests = sessions.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+            if poll(&requests, nfds_t(requests.count), Int32(clamping: (quietAt - now) / 1_000_000 + 1)) <= 0 { return }
+            heardAt = clock()
+            for session in sessions { session.readable(now: heardAt) }
+        }
+    }
+
+    /// A pause is as long as bpftrace sleeps when its buffers are empty, ten times over.
+    private static let pauseNanoseconds: UInt64 = 50_000_000
+    /// A flood has no pause.
+    private static let listenNanoseconds: UInt64 = 300_000_000
     private static let killNanoseconds: UInt64 = 1_000_000_000
 
     private static func clock() -> UInt64 {

@@ -168,6 +168,7 @@ public final class BpftraceSession {
             onValue(elements)
         case .lost(let count):
             counts.lost += count
+            life.hasSpoken = true
             onNews(.lost(count))
         case .map(BpftraceProgram.printedMap, let value): life.printed = value
         case .attachedProbes: life.attachedAt = now
@@ -182,7 +183,10 @@ public final class BpftraceSession {
     private func takeText(now: UInt64) {
         counts.received += 1
         if text.last == UInt8(ascii: "\n") { text.removeLast() }
-        guard text.count <= longestSign, signs.contains(text) else { return onText(text) }
+        guard text.count <= longestSign, signs.contains(text) else {
+            life.hasSpoken = true
+            return onText(text)
+        }
         life.awaited.remove(text)
         if life.awaited.isEmpty, life.proof == nil { becomeReady(now: now) }
     }
