@@ -114,7 +114,8 @@ import Testing
             Issue.record("the interval has ended")
             return
         }
-        deduplicator.putBack(refused, now: seconds(10))
+        let hasKey = deduplicator.putBack(refused, now: seconds(10))
+        #expect(hasKey)
         #expect(passed(deduplicator.admit(anomaly(), now: seconds(10) + 1)) == 2)
     }
 
@@ -124,7 +125,8 @@ import Testing
             Issue.record("a new key passes")
             return
         }
-        deduplicator.putBack(refused, now: seconds(5))
+        let hasKey = deduplicator.putBack(refused, now: seconds(5))
+        #expect(hasKey)
         #expect(deduplicator.takeExpired(now: seconds(15) - 1).isEmpty)
         let summaries = deduplicator.takeExpired(now: seconds(15))
         #expect(summaries.map(\.suppressed) == [1])
@@ -137,7 +139,8 @@ import Testing
             Issue.record("the interval has ended")
             return
         }
-        deduplicator.putBack(refused, now: seconds(50))
+        let hasKey = deduplicator.putBack(refused, now: seconds(50))
+        #expect(hasKey)
         #expect(deduplicator.takeExpired(now: seconds(51)).isEmpty)
         #expect(deduplicator.takeExpired(now: seconds(60)).map(\.suppressed) == [1])
     }
@@ -149,7 +152,8 @@ import Testing
             Issue.record("no interval")
             return
         }
-        deduplicator.putBack(refused, now: 5)
+        let hasKey = deduplicator.putBack(refused, now: 5)
+        #expect(hasKey)
         #expect(deduplicator.takeExpired(now: seconds(59)).isEmpty)
         #expect(deduplicator.takeExpired(now: seconds(61)).map(\.suppressed) == [1])
     }
