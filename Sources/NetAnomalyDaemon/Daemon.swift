@@ -35,6 +35,9 @@ final class Daemon {
     private var unbalanced: Set<RuleName> = []
     /// How long a busy source is not listened to.
     private static let pauseNanoseconds: UInt64 = 2_000_000
+    /// How often systemd is asked to be patient with a start.
+    private static let extensionNanoseconds: UInt64 = 30_000_000_000
+    private var nextExtension: UInt64 = 0
     private var unheard: [any EventSource] = []
     private var listenAgain: UInt64?
     /// A table that cannot be swept is said once.
@@ -79,6 +82,7 @@ final class Daemon {
 
     private var nextDeadline: UInt64? {
         var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain]
+        if isStarting { deadlines.append(nextExtension) }
         if path.hasNews, configuration.accountingIntervalNanoseconds > 0 {
             deadlines.append(lastAccounting + configuration.accountingIntervalNanoseconds)
         }
@@ -141,6 +145,10 @@ final class Daemon {
         watchOutput()
         notifier.retry()
         control?.expire(now: now)
+        if isStarting, nextExtension <= now {
+            notifier.extendStart(microseconds: 2 * Self.extensionNanoseconds / 1000)
+            nextExtension = now + Self.extensionNanoseconds
+        }
         let interval = configuration.accountingIntervalNanoseconds
         if interval > 0, path.hasNews, now >= lastAccounting + interval { account(period: "Since the start") }
         if lastStatus.facts != statusFacts, now >= lastStatus.time + Self.statusSpacing {

@@ -44,6 +44,9 @@ public struct ServiceNotifier {
     /// The service is about to end.
     public mutating func stopping(status: String) { tell("STOPPING=1", status) }
 
+    /// Asks for more time to start, from now on: bpftrace may need more than systemd gives.
+    public func extendStart(microseconds: UInt64) { _ = socket?.send("EXTEND_TIMEOUT_USEC=\(microseconds)") }
+
     /// Proof of progress, from the event loop.
     public func watchdog() { _ = socket?.send("WATCHDOG=1") }
 
