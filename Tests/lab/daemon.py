@@ -78,11 +78,13 @@ class NotifySocket:
 class Daemon:
     """One running netanomalyd with a folder of its own for configuration, control socket and standard error.
 
-    With `journald` it writes there and `records` are what journalctl reads back; without, `records` are its own JSON
-    lines. The constructor returns when every probe is attached.
+    `backend` is what [Daemon] Backend= says, without it that of the test run; `wrap` makes the command line of another
+    program of the daemon's, which becomes the daemon. With `journald` it writes there and `records` are what journalctl
+    reads back; without, `records` are its own JSON lines. The constructor returns when every probe is attached.
     """
 
-    def __init__(self, folder, configuration=CONFIGURATION, journald=None, environment=None, ready=True, backend=None):
+    def __init__(self, folder, configuration=CONFIGURATION, journald=None, environment=None, ready=True, backend=None,
+                 wrap=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.configuration = self.folder / "netanomaly.conf"
@@ -96,6 +98,8 @@ class Daemon:
         command = [NETANOMALYD, "--config", self.configuration, "--output", output, "--control", self.control]
         if journald:
             command = journald.inside(command)
+        if wrap:
+            command = wrap(*command)
         with open(self.errors, "w") as errors:
             self.process = subprocess.Popen(
                 bound(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
