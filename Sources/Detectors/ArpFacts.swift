@@ -58,7 +58,9 @@ struct ArpFacts {
         guard event.has_neighbour != 0 else { return }
         neighbourIP = IPv4Address(networkOrder: event.neighbour_ip)
         (oldState, newState) = (event.old_state, event.new_state)
-        if event.table_limit != 0 { (tableEntries, tableLimit) = (event.table_entries, event.table_limit) }
+        // bpftrace does not tell the limit.
+        if event.table_entries != 0 { tableEntries = event.table_entries }
+        if event.table_limit != 0 { tableLimit = event.table_limit }
     }
 
     /// The words of a key are filled by `set_words()` and by who reports a change, rule by rule.

@@ -11,6 +11,7 @@ import signal
 
 import pytest
 
+import backends
 import daemon
 import evidence
 import gso
@@ -52,12 +53,26 @@ EVIDENCE = Evidence()
 
 def pytest_addoption(parser):
     parser.addoption("--evidence", choices=("write", "check"), help="what to do with docs/EVIDENCE.md after the run")
+    parser.addoption("--backend", choices=(backends.LIBBPF, backends.BPFTRACE), default=backends.LIBBPF,
+                     help="what runs the daemon's probes; see backends.py")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "timeout(seconds): the test may take this long instead of the default")
     config.addinivalue_line("markers", "causes(rule, by): see evidence.py")
     config.addinivalue_line("markers", "resembles(rules..., by): see evidence.py")
+    config.addinivalue_line("markers", "libbpf(why): the test is about that backend")
+    backends.chosen = config.getoption("--backend")
+    if backends.chosen != backends.LIBBPF and config.getoption("--evidence"):
+        raise pytest.UsageError("docs/EVIDENCE.md is about libbpf: --evidence and --backend exclude each other")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    if backends.chosen == backends.BPFTRACE:
+        unknown = backends.mark_blind(items, is_whole=not any("::" in word for word in config.args))
+        if unknown:
+            raise pytest.UsageError(f"backends.py names tests that are not there: {unknown}")
 
 
 def pytest_collection_finish(session):
@@ -70,7 +85,7 @@ def pytest_runtest_call(item):
     if "lab" in item.funcargs:
         item.funcargs["lab"].is_settled = False
     outcome = yield
-    if outcome.excinfo is None:
+    if outcome.excinfo is None and backends.chosen == backends.LIBBPF:
         EVIDENCE.record(item)
 
 

@@ -1,5 +1,6 @@
 """The real netanomalyd: started, asked, reloaded and stopped as systemd would, minus systemd."""
 
+import collections
 import contextlib
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import threading
 import time
 
+import backends
 from namespaces import bound, run, stop
 from records import Records
 
@@ -76,15 +78,18 @@ class NotifySocket:
 class Daemon:
     """One running netanomalyd with a folder of its own for configuration, control socket and standard error.
 
-    With `journald` it writes there and `records` are what journalctl reads back; without, `records` are its own JSON
-    lines. The constructor returns when every probe is attached.
+    `backend` is what [Daemon] Backend= says, without it that of the test run; `wrap` makes the command line of another
+    program of the daemon's, which becomes the daemon. With `journald` it writes there and `records` are what journalctl
+    reads back; without, `records` are its own JSON lines. The constructor returns when every probe is attached.
     """
 
-    def __init__(self, folder, configuration=CONFIGURATION, journald=None, environment=None, ready=True):
+    def __init__(self, folder, configuration=CONFIGURATION, journald=None, environment=None, ready=True, backend=None,
+                 wrap=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.configuration = self.folder / "netanomaly.conf"
-        self.configuration.write_text(configuration)
+        self.backend = backend
+        self.configure(configuration)
         self.control = self.folder / "control"
         self.notify = NotifySocket(self.folder / "notify")
         self.errors = self.folder / "stderr"
@@ -93,6 +98,8 @@ class Daemon:
         command = [NETANOMALYD, "--config", self.configuration, "--output", output, "--control", self.control]
         if journald:
             command = journald.inside(command)
+        if wrap:
+            command = wrap(*command)
         with open(self.errors, "w") as errors:
             self.process = subprocess.Popen(
                 bound(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
@@ -100,6 +107,10 @@ class Daemon:
         self.records = journald.follow() if journald else Records(self.process.stdout)
         if ready:
             self.wait_ready()
+
+    def configure(self, text):
+        """Writes another configuration, which a reload puts in force; what runs the probes stays."""
+        self.configuration.write_text(backends.configured(text, self.backend))
 
     def wait_ready(self, timeout=20.0):
         """Waits for the daemon's word that every probe is attached; a daemon that died says why."""
@@ -130,11 +141,17 @@ class Daemon:
     def drained(self, timeout=5.0):
         """The status once nothing is on its way any more."""
         deadline = time.monotonic() + timeout
+        before, since = None, time.monotonic()
         while True:
-            status = self.status()
-            if all(account["pending"] == 0 for account in status["rules"].values()) or time.monotonic() > deadline:
+            status, now = self.status(), time.monotonic()
+            came = on_the_way(status)
+            if came != before:
+                before, since = came, now
+            is_quiet = not came.lines or now - since > QUIET_SECONDS
+            if is_quiet and came.pending == 0 or now > deadline:
                 return status
-            time.sleep(0.05)
+            if came.lines:
+                time.sleep(0.02)
 
     def reload(self):
         """`netanomalyd --reload` for this daemon; the exit code is the answer."""
@@ -155,6 +172,18 @@ class Daemon:
             self.process.send_signal(signal.SIGCONT)
         stop(self.process)
         self.notify.close()
+
+
+#: Between the kernel and the daemon lines of bpftrace are in no count: twice as long as it may take over them.
+QUIET_SECONDS = 0.4
+OnTheWay = collections.namedtuple("OnTheWay", "pending lines")
+
+
+def on_the_way(status):
+    """What is pending in the rules' accounts, and how many lines of bpftrace came or were lost so far."""
+    children = [detector["bpftrace"] for detector in status["detectors"] if "bpftrace" in detector]
+    return OnTheWay(sum(account["pending"] for account in status["rules"].values()),
+                    tuple(child["received"] + child["lost"] for child in children))
 
 
 def assert_conserved(status):

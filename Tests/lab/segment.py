@@ -25,10 +25,10 @@ def addresses(host, *where):
 
 
 def reaches(host, address):
-    """True when one ping is answered."""
+    """True when one ping is answered; without a route yet, none is."""
     try:
         ping(host, address)
-    except TimeoutError:
+    except OSError:
         return False
     return True
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import backends
 from daemon import SETTLED, Daemon, assert_conserved, assert_gapless
 from frames import REPLY, arp_frame
 from laboratory import anomalies
@@ -60,12 +61,17 @@ def counted(daemon, namespace):
     return sum(int(item["NETANOMALY_COUNT"]) for item in anomalies(daemon.records, namespace))
 
 
+def unjudged(status):
+    """How many events bpftrace lost before anything could judge them; the lab's are the only ones on the machine."""
+    return status["lost_unjudged"]
+
+
 def wait_counted(daemon, namespace, count, timeout=15.0):
-    """Waits until the entries stand for `count` events, and not one more."""
+    """Waits until the entries stand for `count` events but for those that bpftrace reports as lost, and not one more."""
     deadline = time.monotonic() + timeout
-    while counted(daemon, namespace) < count and time.monotonic() < deadline:
+    while counted(daemon, namespace) + unjudged(daemon.status()) < count and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert counted(daemon, namespace) == count
+    assert counted(daemon, namespace) + unjudged(daemon.status()) == count
 
 
 def test_a_full_key_table_does_not_hide_an_attack(start, queues, namespace):
@@ -83,7 +89,7 @@ def test_a_reload_ends_the_debt_of_longer_limits(start, queues, namespace):
     frames = list(unique_frames(20))
     queues[0].write(b"", frames[0])
     daemon.records.wait(RULE="arp-bad-sender-ip", NETNS=namespace.inode)
-    daemon.configuration.write_text(configuration % ("1s", 100))
+    daemon.configure(configuration % ("1s", 100))
     daemon.reload()
     for frame in frames[1:]:
         # The new limits give one entry back in 10 ms.
@@ -107,8 +113,8 @@ def test_one_key_from_two_processors(start, queues):
         thread.start()
     for thread in threads:
         thread.join()
-    lasted = time.monotonic() - began
     wait_counted(daemon, queues[0].namespace, 2 * each)
+    lasted = time.monotonic() - began
     entries = anomalies(daemon.records, queues[0].namespace)
     # One at once, one for each interval begun, one when the key has gone quiet.
     assert len(entries) <= 3 + lasted / 2, f"{len(entries)} entries for {lasted:.1f} s of one key"
@@ -122,10 +128,12 @@ def test_more_keys_than_the_table_and_the_limit_take(start, queues):
     before = daemon.account("arp-bad-sender-ip")
     for frame in unique_frames(frames):
         queues[0].write(b"", frame)
-    after = daemon.drained()["rules"]["arp-bad-sender-ip"]
+    status = daemon.drained()
+    after = status["rules"]["arp-bad-sender-ip"]
     grown = {name: after[name] - before[name] for name in after}
-    assert grown["seen"] == frames and grown["overflow"] >= frames - keys - burst, grown
-    assert grown["limited"] >= keys - 2 * burst, grown
+    lost = unjudged(status)
+    assert grown["seen"] + lost == frames and grown["overflow"] >= frames - keys - burst - lost, grown
+    assert grown["limited"] >= keys - 2 * burst - lost, grown
     wait_counted(daemon, queues[0].namespace, frames - grown["overflow"])
     assert_conserved(daemon.drained())
     assert_gapless(daemon.records.all())
@@ -176,11 +184,13 @@ def test_a_memory_that_is_too_small_is_told(start, queues):
     """Thousands of addresses claimed at once, and room for a thousand memories: what was pushed out is counted."""
     daemon = start(limits() + "MaxMemory=1024\n")
     arp = next(detector for detector in daemon.status()["detectors"] if detector["name"] == "arp")
-    assert arp["forgotten"] == 0 and arp["kernel_memory_bytes"] > 1024 * 32
+    assert arp["forgotten"] == 0
+    if backends.chosen == backends.LIBBPF:
+        assert arp["kernel_memory_bytes"] > 1024 * 32
     for number in range(4000):
         mac = "02:97:00:00:" + struct.pack("!H", number).hex(":")
         queues[0].write(b"", arp_frame(mac, f"10.66.{number >> 8}.{number & 255}", OWN_IP))
-    arp = next(detector for detector in daemon.status()["detectors"] if detector["name"] == "arp")
+    arp = next(detector for detector in daemon.drained()["detectors"] if detector["name"] == "arp")
     assert arp["forgotten"] > 4000
     assert f"arp: {arp['forgotten']} memories were given up" in daemon.ctl("status").stdout
     assert_conserved(daemon.drained())
@@ -210,14 +220,16 @@ def test_stop_writes_what_was_suppressed_and_the_accounts(start, queues):
     for _ in range(500):
         queues[0].write(b"", arp_frame(FOREIGN_MAC, OWN_IP, "10.66.0.1"))
     assert daemon.stop() == 0
-    assert counted(daemon, namespace) == 500
     records = daemon.records.all()
     assert_gapless(records)
     rules = [record["NETANOMALY_RULE"] for record in records]
     assert rules[-2:] == ["daemon-accounting", "daemon-stopped"], rules[-5:]
-    assert int(records[-2]["NETANOMALY_SEEN"]) >= 500
+    # bpftrace throws away what it is about to print when it is told to end, but not without counting it.
+    lost = int(records[-2].get("NETANOMALY_LOST_BACKEND", "0"))
+    assert counted(daemon, namespace) + lost == 500 and int(records[-2]["NETANOMALY_SEEN"]) + lost >= 500
 
 
+@pytest.mark.libbpf("bpftrace has no ring: see test_bpftrace_load.py")
 def test_a_full_ring_loses_stacks_but_no_counts(start, queues):
     """The daemon stands still while more keys come than the ring can hold: the rest is told of afterwards."""
     daemon, frames = start(limits(burst=100000, keys=16384)), 1500

@@ -3,6 +3,7 @@
 import pytest
 
 import programs
+from backends import probe
 from frames import BROADCAST
 from hosts import FOREIGN_MAC, OTHER_IP, OTHER_MAC, OWN_IP, PEER_IP, PEER_MAC, announcement, question
 from laboratory import assert_fields
@@ -57,7 +58,7 @@ def test_a_filter_drops_arp(lab, host):
     assert lab.said(host.namespace) == {"info arp-dropped": 3}
     entry = lab.entries(host.namespace)[0]
     assert_fields(entry, DROP_REASON="NETFILTER_DROP", IFNAME="t0", DIRECTION="rx", ARP_SENDER_MAC=PEER_MAC,
-                  ARP_SENDER_IP=PEER_IP, PROBE="tp_btf:kfree_skb")
+                  ARP_SENDER_IP=PEER_IP, PROBE=probe("kfree_skb"))
     assert entry["NETANOMALY_DROP_LOCATION"].startswith(entry["NETANOMALY_FUNCTION"] + "+")
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from backends import probe
 from hosts import OWN_IP, OWN_MAC, PEER_IP, PEER_MAC, announcement, answer, question
 from laboratory import assert_fields
 
@@ -28,7 +29,7 @@ def test_the_trace_tells_every_frame(lab, wire):
     assert traced(lab, wire.right) == [("rx", "request", wire.left_ip), ("tx", "reply", wire.right_ip)]
     first = lab.entries(wire.left)[0]
     assert_fields(first, PRIORITY="7", IFNAME="l0", ARP_TARGET_IP=wire.right_ip, ETH_SRC=wire.left_mac,
-                  PROBE="tp_btf:net_dev_queue")
+                  PROBE=probe("net_dev_queue"))
     assert first["NETANOMALY_STACK"].startswith("__dev_queue_xmit")
 
 
@@ -52,7 +53,7 @@ def test_the_trace_tells_who_does_not_answer(lab, host):
     host.ask(PEER_IP)
     lab.daemon.records.wait(RULE="arp-trace", NETNS=host.namespace.inode, NUD_NEW="FAILED")
     failed = lab.only(host.namespace, RULE="arp-trace", NUD_NEW="FAILED")
-    assert_fields(failed, ARP_TARGET_IP=PEER_IP, PROBE="tp_btf:neigh_timer_handler")
+    assert_fields(failed, ARP_TARGET_IP=PEER_IP, PROBE=probe("neigh_timer_handler"))
 
 
 @pytest.mark.causes("arp-unicast-request", by="a request sent to the host's own MAC")

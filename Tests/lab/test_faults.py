@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import backends
 from namespaces import bound
 from tools import installed
 
@@ -33,6 +34,18 @@ def tiny_neighbour_table():
         assert [path.read_text().strip() for path in THRESHOLDS] == old
 
 
+def overflows(lab, namespace):
+    """All 60 entries. bpftrace knows a device by its name, and by frames for the same address, of which none was sent."""
+    if backends.chosen == backends.LIBBPF:
+        assert lab.said(namespace) == {"crit arp-table-overflow": 60}
+        return lab.entries(namespace)
+    lab.settle()
+    found = [entry for entry in lab.daemon.records.find(RULE="arp-table-overflow", IFNAME="l0", PRIORITY="2")
+             if int(entry["NETANOMALY_BOOTTIME_NS"]) > namespace.created_ns]
+    assert len(found) == 60 and not any("NETANOMALY_NETNS" in entry or "NETANOMALY_NEIGH_LIMIT" in entry for entry in found)
+    return found
+
+
 @pytest.mark.causes("arp-table-overflow", by="datagrams to 60 new neighbours when the table is full")
 def test_the_neighbour_table_overflows(lab, wire):
     """Two neighbours are there, and one is all it may hold."""
@@ -41,9 +54,10 @@ def test_the_neighbour_table_overflows(lab, wire):
         for number in range(60):
             with contextlib.suppress(OSError):
                 sender.sendto(b"x", (f"10.66.0.{100 + number}", 9))
-    assert lab.said(wire.left) == {"crit arp-table-overflow": 60}
-    entry = lab.entries(wire.left)[0]
-    assert int(entry["NETANOMALY_NEIGH_ENTRIES"]) >= int(entry["NETANOMALY_NEIGH_LIMIT"]) == 1
+    entry = overflows(lab, wire.left)[0]
+    assert int(entry["NETANOMALY_NEIGH_ENTRIES"]) >= 1
+    if backends.chosen == backends.LIBBPF:
+        assert entry["NETANOMALY_NEIGH_LIMIT"] == "1"
     lab.silent(wire.right)
 
 

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 import programs
+from backends import probe
 from frames import (
     ETH_IPV6, GSO_TCPV4, GSO_TCPV6, GSO_UDP, TCP, ethernet, ipv4, tcp, vnet_header,
 )
@@ -84,7 +85,7 @@ def test_without_checksum(lab, tap):
 def test_without_checksum_on_a_macvtap(lab, macvtap):
     macvtap.write(tso4(csum_start=None, csum_offset=0), tcp4())
     came_in(lab.only(macvtap.namespace), RULE="gso-without-checksum", IFNAME="mt0", DEV_KIND="macvtap",
-            PROBE="tp_btf:net_dev_queue")
+            PROBE=probe("net_dev_queue"))
 
 
 @pytest.mark.causes("gso-short-header", by="a virtio header on a tap: as if Ethernet's were all of the headers")
@@ -104,7 +105,7 @@ def test_size_exceeds_mtu(lab, bridge):
     assert "segments of 1501 bytes, more than the device's MTU of 1500" in received["MESSAGE"]
     sent = lab.only(bridge.namespace, IFNAME="t1")
     assert_fields(sent, RULE="gso-size-exceeds-mtu", DETAIL="sent", PRIORITY=NOTICE, DIRECTION="tx",
-                  PROBE="tp_btf:net_dev_start_xmit", GSO_SEGS="3")
+                  PROBE=probe("net_dev_start_xmit"), GSO_SEGS="3")
 
 
 @pytest.mark.causes("gso-size-exceeds-payload", by="a TCP header longer than its sender counted, to a tap by a bridge")
@@ -112,7 +113,7 @@ def test_size_exceeds_payload(lab, bridge):
     """The kernel takes 20 bytes for the header, counts 1010 bytes of data, and finds 970 when it segments."""
     bridge.first.write(tso4(), with_bytes(tcp4(1010), DATA_OFFSET, LONGEST_TCP_HEADER))
     entry = lab.only(bridge.namespace, RULE="gso-size-exceeds-payload")
-    assert_fields(entry, PRIORITY=WARNING, IFNAME="t1", DIRECTION="tx", PROBE="tp_btf:net_dev_queue", GSO_SIZE="1000")
+    assert_fields(entry, PRIORITY=WARNING, IFNAME="t1", DIRECTION="tx", PROBE=probe("net_dev_queue"), GSO_SIZE="1000")
     assert entry["MESSAGE"].endswith("but no more data than that: 970 bytes")
     rules = {entry["NETANOMALY_RULE"] for entry in lab.entries(bridge.namespace)}
     assert rules == {"gso-size-exceeds-payload", "gso-segmentation-refused"}
@@ -136,7 +137,7 @@ def test_segs_mismatch(lab, make_namespace, tmp_path):
                 client.send(bytes(2 * size + 20))
                 entry = lab.only(hosts[0])
         assert_fields(entry, RULE="gso-segs-mismatch", DETAIL="count", PRIORITY=WARNING, IFNAME="t0", DIRECTION="tx",
-                      PROBE="tp_btf:net_dev_queue", GSO_SIZE=size, GSO_SEGS="3", L3_DST=RIGHT_IP, L4_DPORT="7000")
+                      PROBE=probe("net_dev_queue"), GSO_SIZE=size, GSO_SEGS="3", L3_DST=RIGHT_IP, L4_DPORT="7000")
         assert entry["MESSAGE"].endswith(": 3, not 2")
         lab.silent(hosts[1])
     finally:

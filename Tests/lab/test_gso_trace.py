@@ -2,6 +2,7 @@
 
 import pytest
 
+from backends import probe
 from gso import DEBUG, SOURCE, TARGET, tcp4, tso4
 from frames import vnet_header
 from laboratory import assert_fields
@@ -13,8 +14,6 @@ RateLimitBurst=10000
 [Rule gso-trace]
 Enabled=yes
 """
-RECEIVED, QUEUED, HANDED_OVER = (
-    f"tp_btf:{hook}" for hook in ("netif_receive_skb_entry", "net_dev_queue", "net_dev_start_xmit"))
 
 
 @pytest.mark.causes("gso-trace", by="a GSO packet from a tap to another by a bridge, with the rule on")
@@ -23,8 +22,8 @@ def test_trace(lab, bridge):
         bridge.first.write(tso4(), tcp4())
     came_in = lab.entries(bridge.namespace, IFNAME="t0")
     went_out = lab.entries(bridge.namespace, IFNAME="t1")
-    assert [entry["NETANOMALY_PROBE"] for entry in came_in] == [RECEIVED] * 2
-    assert [entry["NETANOMALY_PROBE"] for entry in went_out] == [QUEUED, HANDED_OVER] * 2
+    assert [entry["NETANOMALY_PROBE"] for entry in came_in] == [probe("netif_receive_skb_entry")] * 2
+    assert [entry["NETANOMALY_PROBE"] for entry in went_out] == [probe("net_dev_queue"), probe("net_dev_start_xmit")] * 2
     for entry in came_in + went_out:
         assert_fields(entry, RULE="gso-trace", PRIORITY=DEBUG, COUNT="1", GSO_TYPE="0x3", GSO_SIZE="1000",
                       L3_SRC=SOURCE, L3_DST=TARGET, L4_SPORT="5001", L4_DPORT="443")

@@ -116,7 +116,7 @@ def test_reload_applies_a_good_configuration_without_a_gap(daemon, tap):
     daemon.records.wait(RULE="arp-address-conflict", NETNS=tap.namespace.inode)
     seen = daemon.drained()["rules"]["arp-address-conflict"]["seen"]
     told = len(daemon.notify.messages)
-    daemon.configuration.write_text(CONFIGURATION + "[Rule arp-address-conflict]\nPriority=warning\n")
+    daemon.configure(CONFIGURATION + "[Rule arp-address-conflict]\nPriority=warning\n")
     done = daemon.reload()
     assert done.returncode == 0, done
     reloading = daemon.notify.wait("RELOADING", after=told)
@@ -130,7 +130,7 @@ def test_reload_applies_a_good_configuration_without_a_gap(daemon, tap):
 
 
 def test_reload_refuses_a_bad_configuration_and_keeps_the_old_one(daemon, tap):
-    daemon.configuration.write_text(BAD_CONFIGURATION)
+    daemon.configure(BAD_CONFIGURATION)
     done = daemon.reload()
     assert done.returncode == EXIT_CONFIGURATION
     assert len(positions(done.stderr + done.stdout, daemon.configuration)) == 3, done
@@ -145,7 +145,7 @@ def test_reload_refuses_a_bad_configuration_and_keeps_the_old_one(daemon, tap):
 def test_sighup_reloads_like_the_command(daemon, tap, text, rule):
     daemon.notify.wait("READY")
     told = len(daemon.notify.messages)
-    daemon.configuration.write_text(text)
+    daemon.configure(text)
     daemon.process.send_signal(signal.SIGHUP)
     entry = daemon.records.wait(RULE=rule)[0]
     reloading = daemon.notify.wait("RELOADING", after=told)
