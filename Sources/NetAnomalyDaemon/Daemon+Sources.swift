@@ -25,7 +25,7 @@ extension Daemon {
     }
 
     /// Why a start has failed, for the exit status.
-    private var unwatchable: BackendError {
+    var unwatchable: BackendError {
         let problem = sources.compactMap(\.problem).first ?? "nothing is watched"
         return .backend(problem, isPermission: sources.contains(where: \.isPermissionProblem))
     }
@@ -110,10 +110,7 @@ extension Daemon {
         if wanted.contains(where: \.isStarting) { return true }
         isStarting = false
         let hasHope = wanted.contains { $0.isRunning || ($0.backend == .bpftrace && $0.nextDeadline != nil) }
-        guard wanted.isEmpty || hasHope else {
-            Console.error(unwatchable.description)
-            return false
-        }
+        guard wanted.isEmpty || hasHope else { return false }
         write(Notices.started(watched: watched, rules: configuration.rules.values.filter(\.isEnabled).count))
         wanted.filter { $0.backend == .libbpf }.forEach(reportDegraded)
         beginWatchdog()

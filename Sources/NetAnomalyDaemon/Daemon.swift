@@ -75,7 +75,10 @@ final class Daemon {
             if wakes.contains(.signal(SIGHUP)) { _ = reload() }
             serve(wakes)
             tick()
-            if isStarting, !settleStart() { return .failure }
+            if isStarting, !settleStart() {
+                Console.error(unwatchable.description)
+                return unwatchable.isPermission ? .notPermitted : .failure
+            }
             if path.output.isReaderGone { return stopWithoutReader() }
         }
     }

@@ -68,8 +68,8 @@ public enum BpftraceFailure: Error, Equatable, Sendable, CustomStringConvertible
         case .tooOld(let version):
             "bpftrace is \(version), too old for the script: \(BpftraceVersion.oldest) or newer is needed"
         case .notPermitted(let missing):
-            "bpftrace is not permitted to trace, \(missing): run the daemon as root, with CAP_SYS_ADMIN, CAP_BPF and "
-                + "CAP_PERFMON"
+            "bpftrace is not permitted to trace, \(missing): run the daemon as root with CAP_SYS_ADMIN, CAP_BPF and "
+                + "CAP_PERFMON, as the drop-in bpftrace.conf does (netanomalyd(8), BACKENDS)"
         case .typesUnavailable:
             "bpftrace finds no types of this kernel: use a kernel with /sys/kernel/btf/vmlinux, or install its headers"
         case .script(let line, let column, let text):
