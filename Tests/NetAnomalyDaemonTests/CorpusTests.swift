@@ -27,4 +27,36 @@ import Testing
             }
         }
     }
+
+    /// Not a search, which Tests/Fuzz/run is: the same few thousand inputs on every run.
+    @Test(arguments: Property.allCases)
+    func `every known input, with a few bytes changed, is taken well`(property: Property) throws {
+        var random = SeededGenerator(state: 1)
+        for (path, bytes) in try inputs(property) where !bytes.isEmpty {
+            for _ in 0..<60 {
+                let changed = changed(bytes, &random)
+                let violation = property.violation(by: changed)
+                #expect(violation == nil, "\(path), changed: \(changed)")
+            }
+        }
+    }
+
+    /// One to four bytes replaced, taken out or put in, with a liking for those that mean something.
+    private func changed(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+        let telling = Array(" \n/0f\u{1}\\\"=[]".utf8) + [0, 0x7f, 0x80, 0xff]
+        var changed = bytes
+        for _ in 0..<Int.random(in: 1...4, using: &random) {
+            let index = Int.random(in: 0...changed.count, using: &random)
+            let byte =
+                Bool.random(using: &random)
+                ? telling.randomElement(using: &random) ?? 0 : .random(in: 0...255, using: &random)
+            switch Int.random(in: 0..<3, using: &random) {
+            case 0: changed.insert(byte, at: index)
+            case 1 where index < changed.count: changed.remove(at: index)
+            case _ where index < changed.count: changed[index] = byte
+            default: changed.append(byte)
+            }
+        }
+        return changed
+    }
 }

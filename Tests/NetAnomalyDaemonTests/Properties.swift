@@ -18,6 +18,8 @@ enum Property: String, CaseIterable {
     case entries
     /// Any output of bpftrace comes in the same records however it is cut, and any printed bytes come as they were.
     case bpftrace
+    /// Any line of our scripts is events in safe text, or none of theirs.
+    case sights
 
     /// What is wrong with how the input was taken; nil if nothing is.
     func violation(by input: [UInt8]) -> String? {
@@ -27,6 +29,7 @@ enum Property: String, CaseIterable {
         case .reports: Self.reports(input)
         case .entries: Self.entries(input)
         case .bpftrace: Self.bpftrace(input)
+        case .sights: Self.sights(input)
         }
     }
 
@@ -97,6 +100,41 @@ enum Property: String, CaseIterable {
             return "fields \(names)"
         }
         return anomaly.rule.name.text.hasPrefix("tcp") && anomaly.boottimeNanoseconds <= 1000 ? nil : "\(anomaly)"
+    }
+
+    // MARK: Sights
+
+    /// Bit 0 of the first byte chooses the detector; the rest is a line of its script.
+    private static func sights(_ input: [UInt8]) -> String? {
+        guard let choice = input.first, let detector = allDetectors[Int(choice & 1)] as? any BpftraceDetector.Type
+        else { return nil }
+        return sight(detector, Array(input.dropFirst()))
+    }
+
+    /// Judged twice, because what was seen before is remembered.
+    private static func sight<D: BpftraceDetector>(_ detector: D.Type, _ line: [UInt8]) -> String? {
+        guard let judge = HostJudge(memoryEntries: 1024, cpus: 2, seed: 1) else { return "no memory" }
+        for number in D.rules.indices { judge.set(rule: number, isEnabled: true, threshold: 1) }
+        var reader = SightReader(line)
+        guard let sight = D.sight(&reader) else { return nil }
+        var violation: String?
+        for _ in 0..<2 {
+            D.judge(sight, by: judge) { event in violation = violation ?? Self.event(event, reader.stack, of: detector)
+            }
+        }
+        return violation
+    }
+
+    private static func event<D: BpftraceDetector>(_ event: D.Event, _ stack: StackText, of: D.Type) -> String? {
+        guard let identity = D.identity(of: event), let anomaly = try? D.anomaly(of: event, stack: stack) else {
+            return "an event that cannot be told"
+        }
+        if identity.key != anomaly.key || identity.also != anomaly.also { return "another identity" }
+        let texts = [anomaly.message, anomaly.command, anomaly.interfaceName ?? "", anomaly.masterName ?? ""]
+        if anomaly.message.isEmpty || anomaly.fields.contains(where: \.value.isEmpty) { return "an empty text" }
+        let all = texts + anomaly.frames + anomaly.fields.map(\.value)
+        if !all.allSatisfy(isSafe) { return "an unsafe text: \(anomaly)" }
+        return anomaly.frames.count <= NA_STACK_MAX ? nil : "a stack of \(anomaly.frames.count) frames"
     }
 
     private static func isSafe(_ text: String) -> Bool {
