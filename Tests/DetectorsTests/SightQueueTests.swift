@@ -1,6 +1,6 @@
 import Testing
 
-@testable import NetAnomalyDaemon
+@testable import Detectors
 
 @Suite struct SightQueueTests {
     private typealias Queue = SightQueue<String>
