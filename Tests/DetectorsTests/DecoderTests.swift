@@ -3,16 +3,6 @@ import CDetectorEvents
 import Detectors
 import Testing
 
-/// The same numbers on every run (Knuth's MMIX generator).
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state ^ state >> 32
-    }
-}
-
 /// What every detector's decoder does with the common head.
 @Suite struct DecoderTests {
     private static let headSize = MemoryLayout<na_event_head>.size

@@ -171,7 +171,7 @@ import Testing
     func `what was really seen is judged`(name: String, rule: arp_rule?) throws {
         let judge = try hostJudge(of: arp)
         let sight = try sampleArpSight(name)
-        judge.forgetAsked(now: sight.boottimeNanoseconds)
+        judge.forgetAsked(now: SightReader.boottimeNanoseconds(of: try sampleLine(name)))
         #expect(judge.entries(sight).map(\.rule) == (rule.map { [$0] } ?? []))
     }
 }

@@ -202,3 +202,13 @@ extension Anomaly {
     /// The rule's own fields as a person would write them down.
     var fieldLines: [String] { fields.map { "\($0.name.dropFirst("NETANOMALY_".count))=\($0.value)" } }
 }
+
+/// The same numbers on every run (Knuth's MMIX generator).
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state ^ state >> 32
+    }
+}

@@ -138,13 +138,3 @@ import Testing
         }.joined()
     }
 }
-
-/// Knuth's MMIX generator: the same patterns on every machine for one seed.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state ^ state >> 29
-    }
-}
