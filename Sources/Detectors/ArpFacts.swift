@@ -59,7 +59,7 @@ struct ArpFacts {
         neighbourIP = IPv4Address(networkOrder: event.neighbour_ip)
         (oldState, newState) = (event.old_state, event.new_state)
         // bpftrace does not tell the limit.
-        if event.table_entries != 0 { tableEntries = event.table_entries }
+        if event.table_entries != 0 || event.table_limit != 0 { tableEntries = event.table_entries }
         if event.table_limit != 0 { tableLimit = event.table_limit }
     }
 

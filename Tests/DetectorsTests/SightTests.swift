@@ -84,7 +84,7 @@ import Testing
     ) throws {
         let sight = try sampleGSOSight(name)
         #expect(sight.way == UInt8(way.rawValue) && sight.drop_site == UInt8(site.rawValue))
-        #expect(text(sight.at.ifname) == device && sight.bytes_count == 64 && sight.location > UInt64(Int64.max))
+        #expect(text(sight.at.ifname) == device && sight.bytes_count == 88 && sight.location > UInt64(Int64.max))
     }
 
     @Test func `a macvtap's owner sends, and nobody else does on its behalf`() throws {

@@ -77,9 +77,10 @@ import Testing
         var gate = Gate(settings: GateSettings(common: limits(dedup: 10), maxKeys: 1))
         #expect(gate.admit(anomaly(key: 1, suppressed: 4), now: 0)?.suppressed == 4)
         #expect(gate.admit(anomaly(key: 1, suppressed: 2), now: 0) == nil)
+        #expect(gate.admit(anomaly(key: 2, suppressed: 1), now: 0)?.suppressed == 1, "one a second passes a full table")
         #expect(gate.admit(anomaly(key: 2, suppressed: 1), now: 0) == nil)
         var expected = RuleAccount()
-        expected.seen = 3
+        expected.seen = 4
         expected.deduplicated = 1
         expected.overflow = 1
         #expect(gate.ledger[conflict.name] == expected)

@@ -44,12 +44,14 @@ import Testing
     @Test func `what finds no room is counted, for every rule that the packet breaks`() {
         var gate = Gate(settings: GateSettings(common: limits(dedup: 10), maxKeys: 1))
         #expect(gate.admit(anomaly(key: 1), now: 0) != nil)
-        #expect(gate.settle(identity(anomaly(key: 2, also: [tinySize.name])), now: 1) == true)
+        #expect(gate.settle(identity(anomaly(key: 2, also: [tinySize.name])), now: 1) == false, "one a second")
+        #expect(gate.admit(anomaly(key: 2, also: [tinySize.name]), now: 1) != nil)
+        #expect(gate.settle(identity(anomaly(key: 3, also: [tinySize.name])), now: 2) == true)
         #expect(gate.settle(identity(anomaly(key: 1, also: [tinySize.name])), now: 1) == true)
         var both = RuleAccount()
-        (both.seen, both.deduplicated, both.overflow) = (2, 1, 1)
+        (both.seen, both.deduplicated, both.overflow) = (3, 1, 1)
         #expect(gate.ledger[tinySize.name] == both)
-        both.seen = 3
+        both.seen = 4
         #expect(gate.ledger[conflict.name] == both)
     }
 
