@@ -106,7 +106,11 @@ class Daemon:
                 env={**os.environ, "NOTIFY_SOCKET": str(self.notify.path), **(environment or {})})
         self.records = journald.follow() if journald else Records(self.process.stdout)
         if ready:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.close()
+                raise
 
     def configure(self, text):
         """Writes another configuration, which a reload puts in force; what runs the probes stays."""
@@ -119,7 +123,8 @@ class Daemon:
             if self.process.poll() is not None:
                 raise AssertionError(f"netanomalyd ended with {self.process.returncode}: {self.said()}")
             if time.monotonic() > deadline:
-                raise AssertionError(f"no daemon-started within {timeout} s: {self.said()}")
+                status = self.ctl("status", check=False).stdout
+                raise AssertionError(f"no daemon-started within {timeout} s: {self.said()}{status}")
             time.sleep(0.01)
 
     def said(self):
