@@ -54,7 +54,7 @@ private func scripted(_ detector: any Detector.Type, _ ears: Ears) throws -> any
 }
 
 /// A script that only root can write: the daemon takes no other.
-private final class RootOnlyScript {
+final class RootOnlyScript {
     let path: String
 
     init(_ text: String) throws {
