@@ -23,11 +23,12 @@ public struct StatusView {
         let attached = status.detectors.flatMap(\.probes).filter(\.attached).count
         let probes = status.detectors.flatMap(\.probes).count
         let since = duration(nowNanoseconds &- status.startedBoottimeNs)
-        let memory = megabytes(status.detectors.compactMap(\.kernelMemoryBytes).reduce(0, +))
+        // Not known of bpftrace's programs.
+        let memory = status.detectors.compactMap(\.kernelMemoryBytes)
         return [
             "netanomalyd \(status.version): \(paint(status.state, colour)) for \(since), "
-                + "\(attached) of \(probes) probes (\(status.backend)), output \(status.output.kind), "
-                + "\(memory) MB of kernel memory"
+                + "\(attached) of \(probes) probes (\(status.backend)), output \(status.output.kind)"
+                + (memory.isEmpty ? "" : ", \(megabytes(memory.reduce(0, +))) MB of kernel memory")
         ]
     }
 

@@ -24,6 +24,23 @@ import Testing
             + "\"kernel_memory_bytes\":1540000,\"probes\":[\(probes)]}"
     }
 
+    /// A detector or a script under bpftrace, which tells nothing of the kernel's memory.
+    private static func scripted(
+        _ name: String, state: String = "running", counts: String = "", problem: String? = nil, unreadable: Int? = nil,
+        probes: String = ""
+    ) -> String {
+        let given = counts.split(separator: " ").map { $0.split(separator: "=") }
+        let keys = ["received", "lost", "unaccounted", "oversized", "unreadable", "helper_errors", "restarts"]
+        let values = keys.map { key in "\"\(key)\":\(given.first { $0[0] == key }?[1] ?? "0")" }
+        let told = problem.map { "\"problem\":\"\($0)\"," } ?? ""
+        let own =
+            unreadable.map { "\"path\":\"/x.bt\",\"unreadable_reports\":\($0)," }
+            ?? "\"undecodable\":0,\"forgotten\":0,"
+        return
+            "{\"name\":\"\(name)\",\"backend\":\"bpftrace\",\"enabled\":true,\"running\":\(state == "running"),\(told)"
+            + "\(own)\"bpftrace\":{\"state\":\"\(state)\",\"pid\":7,\(values.joined(separator: ","))},\"probes\":[\(probes)]}"
+    }
+
     private static let attached = "{\"probe\":\"tp_btf:neigh_update\",\"attached\":true,\"rules\":[]}"
 
     private static func status(
@@ -87,6 +104,37 @@ import Testing
                   [Limits] MaxKeys=64  /etc/n.conf:2
 
                 """)
+    }
+
+    @Test func `a healthy bpftrace is not spoken of`() throws {
+        let status = try Self.status(
+            rules: "\"a\":\(Self.silent)",
+            detectors: [
+                Self.scripted("arp", counts: "received=100 helper_errors=3", probes: Self.attached),
+                Self.scripted("script tcp", counts: "received=5", unreadable: 0),
+            ].joined(separator: ","))
+        #expect(
+            Self.view(status, after: 59).hasPrefix(
+                "netanomalyd 0.1.0: watching for 59 s, 1 of 1 probes (libbpf), output journal\n\n1 rules have seen"))
+        #expect(status.detectors.map(\.backend) == ["bpftrace", "bpftrace"])
+        #expect(status.detectors.map { $0.bpftrace?.received } == [100, 5] && status.detectors[1].keys == nil)
+    }
+
+    @Test func `a child says what it is about, what it lost and how often it was started`() throws {
+        let status = try Self.status(
+            state: "degraded", rules: "\"a\":\(Self.silent)",
+            detectors: [
+                Self.scripted(
+                    "arp", state: "waiting", counts: "lost=1 unaccounted=2 oversized=3 unreadable=4 restarts=5"),
+                Self.scripted("tun-gso", state: "broken", problem: "no bpftrace"),
+                Self.scripted("script tcp", unreadable: 6),
+            ].joined(separator: ","))
+        #expect(
+            Self.view(status, after: 1).split(separator: "\n").filter { $0.hasPrefix("  ! ") } == [
+                "  ! arp: bpftrace is waiting", "  ! arp: 10 lines of bpftrace were lost before they were judged",
+                "  ! arp: bpftrace was started again 5 times", "  ! tun-gso: no bpftrace",
+                "  ! script tcp: 6 lines are no reports, see netanomaly-script(7)",
+            ])
     }
 
     @Test func `a flooded daemon shows where every event went`() throws {

@@ -5,6 +5,7 @@ import Glibc
 import NetAnomalyControl
 import SystemdProtocols
 import Testing
+import TracingBackends
 
 @testable import NetAnomalyDaemon
 
@@ -70,6 +71,39 @@ extension SocketSuites {
         @Test func `a configuration that is gone is refused`() {
             unlink(folder.file)
             #expect(daemon.answer("reload").hasPrefix("refused\n\(folder.file):1:1: error: "))
+        }
+
+        @Test(.enabled(if: geteuid() == 0)) func `a script comes and goes with a reload`() throws {
+            let script = try RootOnlyScript("BEGIN { exit(); }\n")
+            let absent = "[Daemon]\nBpftracePath=/nonexistent/bpftrace\n"
+            try folder.write(Self.watchingNothing + absent + "[Script tcp]\nPath=\(script.path)\n")
+            #expect(daemon.answer("reload") == "applied")
+            let status = try Status(json: daemon.answer("status"))
+            #expect(status.detectors.map(\.name) == ["arp", "tun-gso", "script tcp"] && status.state == "degraded")
+            let told = try #require(status.detectors.last)
+            #expect(told.enabled && !told.running && told.backend == "bpftrace" && told.problem != nil)
+            #expect(told.unreadableReports == 0 && told.bpftrace?.state == "broken")
+            #expect(daemon.statusText.hasPrefix("Degraded: 0 of 0 probes, 0 of 1 scripts, "))
+            try folder.write(Self.watchingNothing)
+            #expect(daemon.answer("reload") == "applied")
+            #expect(try Status(json: daemon.answer("status")).detectors.count == 2 && daemon.retired.isEmpty)
+            #expect(daemon.statusText.hasPrefix("Watching: 0 of 0 probes, "))
+        }
+
+        @Test func `another backend waits for the next start`() throws {
+            try folder.write(Self.watchingNothing + "[Daemon]\nBackend=bpftrace\n")
+            #expect(daemon.answer("reload") == "applied")
+            #expect(daemon.sources.allSatisfy { $0.backend == .libbpf })
+        }
+
+        @Test(arguments: ["", "[ARP]\nEnabled=no\n"])
+        func `where bpftrace is wanted and is not there, the start fails with the reason`(text: String) throws {
+            try folder.write("[Daemon]\nBackend=bpftrace\nBpftracePath=/nonexistent/bpftrace\n" + text)
+            daemon.configuration = try Configuration.load(path: folder.file, rules: allRules)
+            daemon.sources = []
+            let problem = try #require(daemon.start())
+            #expect(problem.description.hasPrefix("/nonexistent/bpftrace is not there: ") && !problem.isPermission)
+            #expect(daemon.sources.map(\.backend) == [.bpftrace, .bpftrace] && daemon.path.backend == "bpftrace")
         }
 
         @Test func `waiting for the output takes no signal from the loop`() {

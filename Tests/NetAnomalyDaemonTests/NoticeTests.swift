@@ -108,6 +108,59 @@ import Testing
         #expect(flood.fields.first?.value.hasSuffix("\nand 150 more") == true)
     }
 
+    @Test func `lines that nothing has judged are in no account, but in the accounting`() {
+        let books = Books(accounts: [(Self.rule, Self.account)], lostUnjudged: 7)
+        let notice = Notices.accounting(books, period: "Since the start")
+        #expect(notice.message.hasSuffix("; 7 lines of bpftrace lost before they were judged"))
+        let record = Record(rule: notice.rule, events: 0, priority: notice.priority, fields: notice.fields)
+        #expect((record[.lostBackend], record[.seen]) == ("7", "1000"))
+        let none = Notices.accounting(Books(accounts: []), period: "Since the start")
+        #expect(
+            none.message == "Since the start: 0 seen"
+                && !none.fields.contains { $0.name == FieldName.lostBackend.rawValue })
+    }
+
+    @Test func `a failed child says what, why and when it is tried again`() {
+        let failure = BpftraceFailure.killed(signal: 9)
+        let soon = Notices.backendFailed("arp", arp.name, failure, retryIn: 1_250_000_000)
+        #expect(
+            soon.message == "Not watched for the moment: arp. bpftrace was killed by signal 9 (Killed). "
+                + "It is started again in 1.2 s")
+        #expect(soon.priority == .warning)
+        let reload = Notices.backendDegraded("script tcp", ScriptRules.detector, .typesUnavailable, retryAt: nil)
+        #expect(reload.message.hasPrefix("Not watched: script tcp. bpftrace finds no types of this kernel: "))
+        #expect(reload.message.hasSuffix(". It is tried again at the next reload") && reload.priority == .error)
+        let later = Notices.backendDegraded("arp", arp.name, failure, retryAt: 600 * second)
+        #expect(later.message.hasSuffix(". It failed too often; it is tried every 10 minutes, and at a reload"))
+    }
+
+    @Test func `a gap is told with its times, and whether anything is known of it`() {
+        func restarted(_ gap: BpftraceGap) -> DaemonNotice { Notices.backendRestarted("arp", arp.name, gap) }
+        let failure = BpftraceFailure.silent(forNanoseconds: 20 * second)
+        let gap = restarted(BpftraceGap(from: second, to: 3 * second, reason: failure, lostUnknown: true))
+        #expect(
+            gap.message == "arp was not watched for 2000 ms: bpftrace said nothing for 20 s, its heartbeat included, "
+                + "and was killed; what happened meanwhile was not seen, nor counted")
+        let record = Record(rule: gap.rule, events: 0, priority: gap.priority, fields: gap.fields)
+        #expect((record[.firstBoottime], record[.lastBoottime]) == ("1000000000", "3000000000"))
+        let known = restarted(BpftraceGap(from: second, to: second, reason: failure, lostUnknown: false))
+        #expect(known.message.hasSuffix("and was killed"))
+        let backwards = restarted(BpftraceGap(from: 3, to: 2, reason: failure, lostUnknown: false))
+        #expect(backwards.message.hasPrefix("arp was not watched for 0 ms: "))
+    }
+
+    @Test func `losses, messages and unreadable lines name whose they are`() {
+        let loss = Notices.backendLoss("script tcp", ScriptRules.detector, lines: 12)
+        #expect(loss.message.hasPrefix("12 lines of bpftrace (script tcp) were lost before anything could judge them"))
+        let message = Notices.backendMessage("arp", arp.name, "WARNING: x")
+        #expect(message.message == "bpftrace (arp): WARNING: x" && message.priority == .notice)
+        let unreadable = Notices.scriptUnreadable("script tcp", ScriptRules.detector, "no key")
+        #expect(unreadable.message.hasPrefix("script tcp prints lines that are no reports"))
+        #expect(unreadable.message.hasSuffix(": no key"))
+        let fallback = Notices.fellBack(because: "no types")
+        #expect(fallback.message.hasSuffix(", because libbpf cannot: no types") && fallback.priority == .warning)
+    }
+
     @Test func `a probe that is missing says what is blind without it`() {
         let notice = Notices.probeDegraded(
             detector: arp.name, reason: "no hook", loss: "received ARP", rules: [Self.rule, RuleName("b")])

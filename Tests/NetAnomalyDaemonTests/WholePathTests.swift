@@ -1,5 +1,6 @@
 import AnomalyModel
 import CDetectorEvents
+import DaemonConfig
 import Detectors
 import Glibc
 import SystemdProtocols
@@ -214,5 +215,39 @@ import Testing
         #expect(entries.count == RecordQueue.maxRecords + 1)
         #expect(last.hasPrefix("MESSAGE=The journal did not take 5 entries (5 queue-full); it does again\n"))
         #expect(last.contains("\nNETANOMALY_SEQ=\(sent + 1)\n"))
+    }
+
+    // MARK: Scripts of one's own
+
+    private func report(_ address: Int, of script: String) throws -> Anomaly {
+        var rules = ScriptRules(name: script, priority: .error, keyFields: ["daddr"])
+        let report = try #require(try ScriptReport(text: Array("message=x daddr=\(address)".utf8)))
+        return try rules.anomaly(report, now: second)
+    }
+
+    @Test func `a script has limits and a table of its own`() throws {
+        let text = "[Limits]\nMaxKeys=16\n[Script tcp]\nPath=/x.bt\n[Script udp]\nPath=/y.bt\nDedupIntervalSec=0\n"
+        var path = try path(text)
+        for script in try configuration(text).scripts { path.limit(script) }
+        for address in 0..<20 {
+            path.handle(try report(address, of: "tcp"), ofScript: "tcp", now: second)
+            _ = journal.receive()
+        }
+        path.handle(try report(1, of: "tcp"), ofScript: "tcp", now: second)
+        let tcp = path.account(RuleName("tcp"), kernel: seen(21))
+        #expect((tcp.written, tcp.overflow, tcp.deduplicated) == (16, 4, 1), "its table is full")
+        #expect(tcp.pending == 0 && !tcp.isOverdrawn)
+        for _ in 0..<3 { path.handle(try report(1, of: "udp"), ofScript: "udp", now: second) }
+        #expect(path.account(RuleName("udp"), kernel: seen(3)).written == 3, "another's is not")
+        path.handle(try decode(ringBytes(conflictEvent()), as: arp), now: 100 * second)
+        #expect(path.account(Self.conflict, kernel: seen(1)).written == 1, "nor ours")
+        let summaries = path.takeAllSummaries()
+        #expect(summaries.map(\.rule.name) == [RuleName("tcp")] && summaries.map(\.suppressed) == [1])
+    }
+
+    @Test func `a report of a script that is not known goes nowhere`() throws {
+        var path = try path()
+        path.handle(try report(1, of: "tcp"), ofScript: "tcp", now: second)
+        #expect(journal.receive() == nil)
     }
 }
