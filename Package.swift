@@ -59,7 +59,8 @@ let package = Package(
         // Event layouts and predicates in plain C, read by clang -target bpf and by the Clang importer alike.
         .target(
             name: "CDetectorEvents", path: "Sources/Detectors/bpf",
-            exclude: ["arp.bpf.c", "tun_gso.bpf.c", "tun_gso_cast.bpf.c", "kernel", "judge"], sources: ["events.c", "host"]),
+            exclude: ["arp.bpf.c", "tun_gso.bpf.c", "tun_gso_cast.bpf.c", "kernel", "judge"],
+            sources: ["events.c", "host"]),
         .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CLinux"),

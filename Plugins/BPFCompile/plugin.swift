@@ -9,7 +9,10 @@ struct BPFCompile: BuildToolPlugin {
         let folder = target.directoryURL.appending(path: "bpf")
         let sources = try files(in: folder).filter { $0.lastPathComponent.hasSuffix(".bpf.c") }
         // SwiftPM reads no dependency files: every header that a program might include is named.
-        let headerFolders = [folder, folder.appending(path: "include"), folder.appending(path: "judge"), folder.appending(path: "judge"), folder.appending(path: "kernel")]
+        let headerFolders = [
+            folder, folder.appending(path: "include"), folder.appending(path: "judge"), folder.appending(path: "judge"),
+            folder.appending(path: "kernel"),
+        ]
         let headers = try headerFolders.flatMap { try files(in: $0) }.filter { $0.pathExtension == "h" }
         let embed = try context.tool(named: "bpfembed").url
         let clang = try context.tool(named: "clang").url
@@ -24,16 +27,17 @@ struct BPFCompile: BuildToolPlugin {
                 outputFiles: [output])
         }
         guard target.name == "Detectors" else { return programs }
-        return programs + scripts.map { name, file in
-            let source = context.package.directoryURL.appending(path: "bpftrace").appending(path: file)
-            let output = context.pluginWorkDirectoryURL.appending(path: "\(name).swift")
-            return .buildCommand(
-                displayName: "Embedding \(file)",
-                executable: embed,
-                arguments: ["--script", name, source.path, output.path],
-                inputFiles: [source],
-                outputFiles: [output])
-        }
+        return programs
+            + scripts.map { name, file in
+                let source = context.package.directoryURL.appending(path: "bpftrace").appending(path: file)
+                let output = context.pluginWorkDirectoryURL.appending(path: "\(name).swift")
+                return .buildCommand(
+                    displayName: "Embedding \(file)",
+                    executable: embed,
+                    arguments: ["--script", name, source.path, output.path],
+                    inputFiles: [source],
+                    outputFiles: [output])
+            }
     }
 
     /// By the name of the type that holds each.

@@ -41,7 +41,8 @@ extension Notices {
     ) -> DaemonNotice {
         let next =
             retryAt == nil
-            ? "It is tried again at the next reload" : "It failed too often; it is tried every 10 minutes, and at a reload"
+            ? "It is tried again at the next reload"
+            : "It failed too often; it is tried every 10 minutes, and at a reload"
         return notice(
             backendDegraded, .error, "Not watched: \(title). \(failure.description). \(next)",
             [Field(.detector, detector.text), Field(.problem, failure.description)])
@@ -72,7 +73,8 @@ extension Notices {
 
     static func scriptUnreadable(_ title: String, _ detector: DetectorName, _ problem: String) -> DaemonNotice {
         notice(
-            scriptUnreadable, .warning, "\(title) prints lines that are no reports, the first of which is told: \(problem)",
+            scriptUnreadable, .warning,
+            "\(title) prints lines that are no reports, the first of which is told: \(problem)",
             [Field(.detector, detector.text), Field(.problem, problem)])
     }
 }

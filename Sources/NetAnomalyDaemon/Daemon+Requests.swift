@@ -13,7 +13,8 @@ extension Daemon {
         case "status":
             sources.forEach { $0.drain(now: boottimeNanoseconds()) }
             return StatusReport(
-                configuration: configuration, sources: sources, backend: path.backend ?? "none", books: books, path: path, outputKind: outputKind,
+                configuration: configuration, sources: sources, backend: path.backend ?? "none", books: books,
+                path: path, outputKind: outputKind,
                 startedNanoseconds: started, reloadProblem: reloadProblem
             ).json.text
         case "reload":

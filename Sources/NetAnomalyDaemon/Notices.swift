@@ -15,9 +15,10 @@ enum Notices {
     static let balanceError = (RuleName("daemon-balance-error"), MessageID("7e641d85b0974d39b1886f3e4ed9bf91"))
 
     /// All of them, for the catalog's and the manual's tests.
-    static let all = [
-        started, stopped, reloaded, reloadFailed, probeDegraded, accounting, journalLoss, balanceError,
-    ] + aboutBackends
+    static let all =
+        [
+            started, stopped, reloaded, reloadFailed, probeDegraded, accounting, journalLoss, balanceError,
+        ] + aboutBackends
 
     static func started(watched: String, rules: Int) -> DaemonNotice {
         notice(

@@ -58,8 +58,11 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
         guard let watch else { return [] }
         if let problem = watch.problem { return D.probes.map { ($0, .failed(problem.description)) } }
         return D.probes.map { probe in
-            (probe, probe.hook == "kfree_skb" && !hasDropReason
-                ? .missing("this kernel's kfree_skb does not tell why") : .attached)
+            (
+                probe,
+                probe.hook == "kfree_skb" && !hasDropReason
+                    ? .missing("this kernel's kfree_skb does not tell why") : .attached
+            )
         }
     }
 

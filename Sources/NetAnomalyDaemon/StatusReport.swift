@@ -66,7 +66,9 @@ struct StatusReport {
     }
 
     private func probe(_ probe: Probe, _ state: ProbeState, backend: Backend) -> JSON {
-        var members: [(String, JSON)] = [("probe", .string(backend == .libbpf ? "tp_btf:" + probe.hook : probe.tracepoint))]
+        var members: [(String, JSON)] = [
+            ("probe", .string(backend == .libbpf ? "tp_btf:" + probe.hook : probe.tracepoint))
+        ]
         if let reason = state.reason {
             members += [
                 ("attached", .bool(false)), ("reason", .string(reason)), ("not_watched", .string(probe.lossWithout)),

@@ -44,8 +44,8 @@ struct gso_sight {
 	unsigned char device_kind; /* enum gso_device_kind */
 	unsigned char encapsulation;
 	unsigned char ip_summed;
-	unsigned char from_owner; /* of a macvtap or ipvtap, on its way out */
-	unsigned char drop_site;  /* enum gso_drop_site */
+	unsigned char from_owner;  /* of a macvtap or ipvtap, on its way out */
+	unsigned char drop_site;   /* enum gso_drop_site */
 	unsigned char bytes_count; /* of them that were taken */
 	unsigned char bytes[GSO_SIGHT_BYTES];
 	unsigned char padding[5];
