@@ -10,8 +10,7 @@ struct BPFCompile: BuildToolPlugin {
         let sources = try files(in: folder).filter { $0.lastPathComponent.hasSuffix(".bpf.c") }
         // SwiftPM reads no dependency files: every header that a program might include is named.
         let headerFolders = [
-            folder, folder.appending(path: "include"), folder.appending(path: "judge"), folder.appending(path: "judge"),
-            folder.appending(path: "kernel"),
+            folder, folder.appending(path: "include"), folder.appending(path: "judge"), folder.appending(path: "kernel"),
         ]
         let headers = try headerFolders.flatMap { try files(in: $0) }.filter { $0.pathExtension == "h" }
         let embed = try context.tool(named: "bpfembed").url

@@ -3,7 +3,9 @@ import DaemonConfig
 import Detectors
 import TracingBackends
 
-/// A script of the administrator's own: `[Script <name>]`. Its reports take the way of every other event.
+/// A script of the administrator's own, named by a section `[Script <name>]`.
+///
+/// Its reports take the way of every other event.
 final class OwnScript: EventSource {
     /// A script that says nothing when it is ready is taken for it after so long.
     private static let proofNanoseconds: UInt64 = 1_000_000_000
