@@ -9,9 +9,7 @@ struct BPFCompile: BuildToolPlugin {
         let folder = target.directoryURL.appending(path: "bpf")
         let sources = try files(in: folder).filter { $0.lastPathComponent.hasSuffix(".bpf.c") }
         // SwiftPM reads no dependency files: every header that a program might include is named.
-        let headerFolders = [
-            folder, folder.appending(path: "include"), folder.appending(path: "judge"), folder.appending(path: "kernel"),
-        ]
+        let headerFolders = [folder] + ["include", "judge", "kernel"].map { folder.appending(path: $0) }
         let headers = try headerFolders.flatMap { try files(in: $0) }.filter { $0.pathExtension == "h" }
         let embed = try context.tool(named: "bpfembed").url
         let clang = try context.tool(named: "clang").url
