@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * flood KIND SECONDS INTERFACE: sends one packet over and over, as fast as it goes, and prints how many.
+ * flood KIND SECONDS INTERFACE [RATE]: sends one packet over and over, RATE a second or as fast as it goes, and prints
+ * how many.
  *
  *   udp    by the whole transmit path, to a MAC of 02:66:00:00:00:02; nobody has its IP address, so it is dropped there
  *   frags  the same packet, written to a tap that receives by NAPI in fragments
  *   arp    a stranger claims 192.0.2.1; past the queueing layer, as if it came from another machine
  *   gso    written to a tap: an IPv6 packet with a virtio header for TCP over IPv4
+ *   same   written to a tap: the packet of arp; what is written is received, to the last one
+ *   keys   the same from another stranger each time
+ *   good   written to a tap: a host asks for its neighbour
  *
- * A tap is made here, under the name of the interface.
+ * A tap is made here, under the name of the interface, unless it is there.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -93,6 +97,26 @@ static void make_arp(void)
 	memcpy(arp->arp_tpa, &address, 4);
 }
 
+/* Another MAC in both headers: two bytes of it count. */
+static void change_stranger(unsigned int number)
+{
+	struct ether_arp *arp = (struct ether_arp *)(packet + ETH_HLEN);
+
+	packet[ETH_ALEN + 4] = arp->arp_sha[4] = number >> 8;
+	packet[ETH_ALEN + 5] = arp->arp_sha[5] = number;
+}
+
+static void make_good(void)
+{
+	struct ether_arp *arp = (struct ether_arp *)(packet + ETH_HLEN);
+	in_addr_t asker = inet_addr("192.0.2.2"), asked = inet_addr("192.0.2.3");
+
+	make_arp();
+	arp->ea_hdr.ar_op = htons(ARPOP_REQUEST);
+	memcpy(arp->arp_spa, &asker, 4);
+	memcpy(arp->arp_tpa, &asked, 4);
+}
+
 static void make_gso(void)
 {
 	struct virtio_net_hdr *virtio = append(sizeof(*virtio));
@@ -164,6 +188,17 @@ static int write_batch(int tap)
 	return count;
 }
 
+static int write_strangers(int tap)
+{
+	static unsigned int number;
+	int count = 0;
+
+	do
+		change_stranger(number++);
+	while (write(tap, packet, packet_length) > 0 && ++count < BATCH);
+	return count;
+}
+
 static double now(void)
 {
 	struct timespec time;
@@ -172,15 +207,24 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
+/* Waits until so many packets are not too many, at most for a millisecond. */
+static void keep_pace(unsigned long long total, double begin, double rate)
+{
+	double early = begin + total / rate - now();
+
+	if (early > 0)
+		usleep(early < 0.001 ? early * 1e6 : 1000);
+}
+
 int main(int argc, char **argv)
 {
 	int (*send)(int) = write_batch;
 	unsigned long long total = 0;
-	double end;
+	double begin, end, rate = argc == 5 ? atof(argv[4]) : 0;
 	int file;
 
-	if (argc != 4) {
-		fputs("usage: flood udp|frags|arp|gso SECONDS INTERFACE\n", stderr);
+	if (argc != 4 && argc != 5) {
+		fputs("usage: flood udp|frags|arp|gso|same|keys|good SECONDS INTERFACE [RATE]\n", stderr);
 		return 2;
 	}
 	if (!strcmp(argv[1], "udp")) {
@@ -194,14 +238,27 @@ int main(int argc, char **argv)
 		make_arp();
 		file = open_wire(argv[3], 1);
 		send = send_batch;
-	} else {
+	} else if (!strcmp(argv[1], "gso")) {
 		make_gso();
 		file = open_tap(argv[3], IFF_VNET_HDR);
+	} else {
+		if (!strcmp(argv[1], "good"))
+			make_good();
+		else
+			make_arp();
+		file = open_tap(argv[3], 0);
+		send = strcmp(argv[1], "keys") ? write_batch : write_strangers;
 	}
-	end = now() + atof(argv[2]);
+	begin = now();
+	end = begin + atof(argv[2]);
 	do {
-		int sent = send(file);
+		int sent;
 
+		if (rate > 0 && total > (now() - begin) * rate) {
+			keep_pace(total, begin, rate);
+			continue;
+		}
+		sent = send(file);
 		total += sent > 0 ? sent : 0; /* a full queue is no error of a flood */
 	} while (now() < end);
 	printf("%llu\n", total);
