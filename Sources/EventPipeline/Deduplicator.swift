@@ -65,6 +65,9 @@ public struct Deduplicator: Sendable {
         self.settings = settings
     }
 
+    /// Whether a key has an account.
+    func knows(_ key: AnomalyKey) -> Bool { accounts[key] != nil }
+
     /// Keys remembered now.
     public var keyCount: Int { accounts.count }
 

@@ -56,12 +56,17 @@ public struct Gate: Sendable {
 
     /// Decides about an event by its identity alone, where that is enough; what a flood consists of costs no more.
     ///
+    /// So a new key whose rule may not write is counted as `overflow`: it gets no account, where it would have to be
+    /// kept whole. Whoever invents keys takes no memory so.
+    ///
     /// - Returns: true if the event was counted and is done with; false if it has to be made and given to `admit`.
     public mutating func settle(_ event: EventIdentity, now: UInt64) -> Bool {
         let fate: WritableKeyPath<RuleAccount, UInt64>
         switch deduplicator.settle(event, now: now) {
         case .deduplicated: fate = \.deduplicated
         case .overflow: fate = \.overflow
+        case nil where !deduplicator.knows(event.key) && limiter.refuses(event.key.rule, now: now):
+            fate = \.overflow
         case .pass, nil: return false
         }
         book(event.key.rule, event.also, fate, isNew: true)

@@ -19,8 +19,18 @@ public struct RateLimiter: Sendable {
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
     public mutating func admit(_ rule: RuleName, now: UInt64) -> Bool {
+        guard let rate = rate(of: rule, now: now) else { return true }
+        dueAt[rule] = rate.isAdmitted ? saturatingSum(rate.due, rate.spacing) : rate.due
+        return rate.isAdmitted
+    }
+
+    /// True if `admit` would refuse the rule an entry now.
+    func refuses(_ rule: RuleName, now: UInt64) -> Bool { rate(of: rule, now: now)?.isAdmitted == false }
+
+    /// When the next entry of a rule is due, and whether it may come earlier; nil without a limit.
+    private func rate(of rule: RuleName, now: UInt64) -> (due: UInt64, spacing: UInt64, isAdmitted: Bool)? {
         let limits = settings[rule]
-        guard limits.rateLimitBurst > 0, limits.rateLimitIntervalNanoseconds > 0 else { return true }
+        guard limits.rateLimitBurst > 0, limits.rateLimitIntervalNanoseconds > 0 else { return nil }
         let burst = UInt64(limits.rateLimitBurst)
         // Rounded up: never faster than configured.
         let spacing = (limits.rateLimitIntervalNanoseconds - 1) / burst + 1
@@ -28,8 +38,6 @@ public struct RateLimiter: Sendable {
         let lastAllowed = overflow ? .max : saturatingSum(now, tolerance)
         // A debt made under longer settings is cut to one full burst of the present ones.
         let due = min(max(dueAt[rule] ?? 0, now), saturatingSum(lastAllowed, spacing))
-        let isAdmitted = due <= lastAllowed
-        dueAt[rule] = isAdmitted ? saturatingSum(due, spacing) : due
-        return isAdmitted
+        return (due, spacing, due <= lastAllowed)
     }
 }

@@ -170,7 +170,8 @@ public final class BpftraceSession {
             counts.lost += count
             life.hasSpoken = true
             onNews(.lost(count))
-        case .map(BpftraceProgram.printedMap, let value): life.printed = value
+        // Only ours count what they print.
+        case .map(BpftraceProgram.printedMap, let value) where program.hasHeartbeat: life.printed = value
         case .attachedProbes: life.attachedAt = now
         case .helperError(let words):
             counts.helperErrors += 1

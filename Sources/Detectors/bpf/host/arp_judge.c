@@ -6,13 +6,14 @@
 #include "../judge/arp_judge.h"
 
 #define PLACE_NS (60 * SECOND_NS)
+#define SENT_NS 1000000ULL /* from a device to the one below, on the same CPU */
 #define NUD_FAILED 0x20
 #define NUD_PERMANENT 0x80
 
 /* Remembered here only, behind what arp_history.h remembers. */
 enum arp_host_memory {
-	ARP_HOST_PLACE = 100, /* name of a device, address: a is namespace and index */
-	ARP_HOST_SENT,	      /* CPU: a is the buffer of the frame sent last, b the device above */
+	ARP_HOST_PLACE = 100, /* name of a device, address: a is namespace and index, b is not 0 if there are several */
+	ARP_HOST_SENT,	      /* CPU: a is the frame sent last, b the device above */
 };
 
 static void begin(struct na_host *host, const struct na_sight *sight, const struct arp_sight *frame)
@@ -33,12 +34,15 @@ static __u64 name_word(const char *name)
 /* The neighbour table's tracepoints tell a device's name only: which one it is was seen in frames for that address. */
 static void remember_place(const char *name, __u32 ifindex, __u32 ip, __u64 now)
 {
+	const __u64 here = (__u64)na_host_at_work->sight->netns << 32 | ifindex;
 	struct na_memory *place;
 
 	if (!name[0] || !ip)
 		return;
 	place = na_recall(ARP_HOST_PLACE, name_word(name), ip, now, PLACE_NS);
-	place->a = (__u64)na_host_at_work->sight->netns << 32 | ifindex;
+	/* Containers have interfaces of the same name, and the same gateway: then nothing is known. */
+	place->b |= place->a != 0 && place->a != here;
+	place->a = here;
 	place->until_ns = now + PLACE_NS;
 }
 
@@ -98,19 +102,38 @@ static bool begin_work(const struct arp_sight *seen, struct arp_work *work)
 	return copy_frame(seen, work);
 }
 
+/* A frame in a buffer: the same buffer is taken for the next frame at once. */
+static __u64 frame_word(const struct arp_sight *seen)
+{
+	__u64 word = na_mix(seen->buffer, seen->at.netns);
+
+	for (int i = 0; i < ARP_SIGHT_BYTES / 8; i++) {
+		__u64 part;
+
+		memcpy(&part, seen->bytes + 8 * i, sizeof(part));
+		/* Six words and two bytes are Ethernet and ARP; behind them is what was in the buffer before. */
+		if (i == 5)
+			part &= be64toh(0xffff000000000000);
+		if (i < 6)
+			word = na_mix(word, part);
+	}
+	return word;
+}
+
 /* True when this frame was judged on a device above a moment ago; remembers it for the devices below. */
 static bool was_judged_above(const struct arp_sight *seen, const struct arp_work *work)
 {
-	struct na_memory *last = na_recall(ARP_HOST_SENT, seen->at.cpu, 0, work->now, SECOND_NS);
+	struct na_memory *last = na_recall(ARP_HOST_SENT, seen->at.cpu, 0, work->now, SENT_NS);
+	__u64 frame = frame_word(seen);
 	bool is_below = false;
 
-	last->until_ns = work->now + SECOND_NS;
 	for (int i = 0; i < ARP_SIGHT_UPPERS; i++)
 		is_below |= seen->uppers[i] && seen->uppers[i] == last->b;
-	if (last->a == seen->buffer && is_below)
+	if (last->a == frame && is_below)
 		return true;
-	last->a = seen->buffer;
+	last->a = frame;
 	last->b = seen->at.ifindex;
+	last->until_ns = work->now + SENT_NS;
 	return false;
 }
 
@@ -193,7 +216,7 @@ static void find_place(const struct arp_change_sight *seen, struct na_key *key)
 		na_peek(ARP_HOST_PLACE, name_word(seen->at.ifname), seen->ip, seen->at.boottime_ns);
 
 	/* The name alone tells devices apart, but for those of the same name in other namespaces. */
-	if (!place) {
+	if (!place || place->b) {
 		key->netns_cookie = name_word(seen->at.ifname);
 		return;
 	}
