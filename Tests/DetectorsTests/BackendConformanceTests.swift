@@ -33,6 +33,16 @@ import Testing
         #expect(Set(used) == Set(1...given.count))
     }
 
+    /// By how many numbers a line has: else the samples, and what is tested with them, would be of an older script.
+    @Test(arguments: zip(allDetectors.indices, ["arp-", "gso-"]))
+    func theSamplesAreLinesOfTheScript(_ index: Int, _ prefix: String) throws {
+        let printed = try script(allDetectors[index]).matches(of: /printf\("%s((?: %lx)+) %s/)
+            .map { $0.1.split(separator: " ").count }
+        let sampled = try repositoryNames("Tests/Fuzz/corpus/sights").filter { $0.hasPrefix(prefix) }
+            .map { try #require(try sampleLine($0).split(separator: 10).first).split(separator: 32).count - 2 }
+        #expect(Set(printed) == Set(sampled) && !printed.isEmpty)
+    }
+
     @Test func theScriptIsToldOfTheConfigurationAndTheKernel() throws {
         let (trace, tiny) = (RuleName("gso-trace"), RuleName("gso-tiny-size"))
         func arguments(_ detector: any Detector.Type, _ change: (inout ScriptConditions) -> Void) throws -> [String] {

@@ -32,8 +32,8 @@ private func detector(_ name: String) -> any Detector.Type {
 
 private let repository = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
 
-/// The text of every file of that ending in a folder of the repository.
-func repositoryFiles(_ folder: String, ending: String) throws -> [String] {
+/// The names of what is in a folder of the repository.
+func repositoryNames(_ folder: String) throws -> [String] {
     let stream = try #require(opendir(repository + "/" + folder), "cannot open \(folder)")
     defer { closedir(stream) }
     var names: [String] = []
@@ -41,7 +41,12 @@ func repositoryFiles(_ folder: String, ending: String) throws -> [String] {
         let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
         names.append(String(decoding: name, as: UTF8.self))
     }
-    return try names.filter { $0.hasSuffix(ending) }.map { try repositoryFile(folder + "/" + $0) }
+    return names
+}
+
+/// The text of every file of that ending in a folder of the repository.
+func repositoryFiles(_ folder: String, ending: String) throws -> [String] {
+    try repositoryNames(folder).filter { $0.hasSuffix(ending) }.map { try repositoryFile(folder + "/" + $0) }
 }
 
 /// The text of a file of the repository.
