@@ -97,8 +97,9 @@ private struct Pair {
         quick = Gate(settings: settings)
     }
 
-    /// Sometimes fewer keys than there are, intervals from none to long. Without a limit: what is over it, the two gates
-    /// count differently.
+    /// Sometimes fewer keys than there are, intervals from none to long.
+    ///
+    /// Without a limit: what is over it, the two gates count differently.
     static func settings(_ random: inout SeededGenerator) -> GateSettings {
         func some() -> RuleLimits { limits(dedup: .random(in: 0...20, using: &random)) }
         return GateSettings(

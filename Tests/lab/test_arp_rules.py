@@ -231,6 +231,17 @@ def test_what_else_a_frame_breaks_makes_it_another_kind(lab, host):
     assert {entry["NETANOMALY_RULE"] for entry in entries} == {"arp-address-conflict"}
 
 
+def test_a_spoof_behind_an_honest_frame_is_seen(lab, wire):
+    """The kernel takes the same buffer for the next frame at once: an honest one on the bridge, a forged one on its port."""
+    wire.left.ip(f"link add br0 address {OTHER_MAC} type bridge mcast_snooping 0", f"addr del {wire.left_ip}/24 dev l0",
+                 "link set l0 master br0", f"addr add {wire.left_ip}/24 brd + dev br0", "link set br0 up")
+    for number in range(20):
+        wire.left.send("br0", arp_frame(OTHER_MAC, wire.left_ip, wire.left_ip))
+        wire.left.send("l0", arp_frame(f"02:66:00:00:01:{number:02x}", wire.nobody_ip, wire.nobody_ip))
+    spoofs = lab.daemon.records.wait(count=2, timeout=8, RULE="arp-local-spoof", NETNS=wire.left.inode)
+    assert [entry["NETANOMALY_COUNT"] for entry in spoofs] == ["1", "19"]
+
+
 def test_spoof_and_mismatch_are_one_entry_at_the_sender(lab, wire):
     wire.left.send("l0", arp_frame(FOREIGN_MAC, wire.nobody_ip, wire.right_ip, source=wire.left_mac))
     assert_fields(lab.only(wire.left), RULE="arp-local-spoof", ALSO="arp-sender-mismatch")

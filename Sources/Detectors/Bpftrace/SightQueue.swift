@@ -23,7 +23,12 @@ struct SightQueue<Sight> {
     var count: Int { heap.count }
 
     /// When the oldest may go, CLOCK_BOOTTIME.
-    var nextDeadline: UInt64? { heap.first.map { $0.boottimeNanoseconds + Self.windowNanoseconds } }
+    var nextDeadline: UInt64? {
+        heap.first.map {
+            // A time near the end of all time is none of a sound line's; it must not end the daemon.
+            $0.boottimeNanoseconds &+ min(Self.windowNanoseconds, .max - $0.boottimeNanoseconds)
+        }
+    }
 
     /// Adds one; returns the oldest if there is no room for both.
     mutating func add(_ sight: Sight, at boottimeNanoseconds: UInt64) -> Sight? {

@@ -15,7 +15,8 @@
 struct arp_sent {
 	__u64 data; /* skb->head: clones of one frame share it */
 	__u64 device;
-	__u64 below; /* the last device it was recognised on */
+	__u64 below;	     /* the last device it was recognised on */
+	struct arp_wire arp; /* the next frame may get the same buffer at once */
 };
 
 struct {
@@ -67,7 +68,7 @@ int BPF_PROG(on_netif_receive_skb, struct sk_buff *skb)
 }
 
 /* True when this frame was judged on a device above `dev` a moment ago; remembers it for the devices below. */
-static __always_inline bool was_judged_above(struct sk_buff *skb, struct net_device *dev)
+static __always_inline bool was_judged_above(struct sk_buff *skb, struct net_device *dev, const struct arp_work *work)
 {
 	__u32 zero = 0;
 	struct arp_sent *last = bpf_map_lookup_elem(&last_sent, &zero);
@@ -75,6 +76,7 @@ static __always_inline bool was_judged_above(struct sk_buff *skb, struct net_dev
 	if (!last)
 		return false;
 	if (last->data == (__u64)skb->head && !na_has_no_upper(dev) &&
+	    __builtin_memcmp(&last->arp, &work->frame.arp, sizeof(last->arp)) == 0 &&
 	    na_is_upper(na_device_address(skb), last->device, last->below)) {
 		last->below = (__u64)dev;
 		return true;
@@ -82,6 +84,7 @@ static __always_inline bool was_judged_above(struct sk_buff *skb, struct net_dev
 	last->data = (__u64)skb->head;
 	last->device = (__u64)dev;
 	last->below = 0;
+	last->arp = work->frame.arp;
 	return false;
 }
 
@@ -103,7 +106,7 @@ static __noinline int judge_frame_sent(void *ctx, struct sk_buff *skb)
 	if (!copy_frame(ctx, skb, dev, work))
 		return 0;
 	work->now = bpf_ktime_get_boot_ns();
-	if (was_judged_above(skb, dev))
+	if (was_judged_above(skb, dev, work))
 		return note_request(work);
 	take_first_address(dev, work);
 	work->device = (__u64)dev;

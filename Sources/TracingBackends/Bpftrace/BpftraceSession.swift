@@ -13,6 +13,7 @@ public final class BpftraceSession {
     /// Read in one call, so that a flood of one script does not keep the loop from everything else.
     private static let readBudget = 262_144
     private static let blockBytes = 65536
+    private static let maxLost: UInt64 = 1 << 40
     /// A line of standard error that is longer is not told.
     private static let maxMessageBytes = 4096
 
@@ -167,11 +168,14 @@ public final class BpftraceSession {
             counts.received += 1
             onValue(elements)
         case .lost(let count):
-            counts.lost += count
+            // Far beyond what is possible, and far from an overflow of the sum.
+            let plausible = min(count, Self.maxLost)
+            counts.lost += plausible
             life.hasSpoken = true
-            onNews(.lost(count))
+            onNews(.lost(plausible))
         // Only ours count what they print.
-        case .map(BpftraceProgram.printedMap, let value) where program.hasHeartbeat: life.printed = value
+        case .map(BpftraceProgram.printedMap, let value) where program.hasHeartbeat:
+            life.printed = min(value, Self.maxLost)
         case .attachedProbes: life.attachedAt = now
         case .helperError(let words):
             counts.helperErrors += 1

@@ -48,8 +48,16 @@ static __always_inline __u64 na_mix(__u64 a, __u64 b)
 /* Six bytes as a number, first byte highest. */
 static __always_inline __u64 na_mac_bits(const unsigned char *mac)
 {
+#ifdef __bpf__
 	/* Two loads, whatever the alignment: the verifier minds it only where the machine does. */
 	return (__u64)bpf_ntohl(*(const __u32 *)mac) << 16 | bpf_ntohs(*(const __u16 *)(mac + 4));
+#else
+	__u64 bits = 0;
+
+	for (int i = 0; i < 6; i++)
+		bits = bits << 8 | mac[i];
+	return bits;
+#endif
 }
 
 #endif
