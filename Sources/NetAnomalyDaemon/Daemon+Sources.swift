@@ -36,7 +36,8 @@ extension Daemon {
             return nil
         }
         let problem = startWithLibbpf()
-        guard let problem, configuration.backend == .auto, Self.canRunBpftrace(configuration) else { return problem }
+        guard let problem, configuration.backend == .auto, !problem.isPermission, Self.canRunBpftrace(configuration)
+        else { return problem }
         write(Notices.fellBack(because: problem.description))
         startWithBpftrace()
         return nil
@@ -46,11 +47,20 @@ extension Daemon {
     static func firstProblem(_ configuration: Configuration) -> BackendError? {
         switch configuration.backend {
         case .libbpf: KernelRequirements.firstProblem()
-        case .bpftrace where geteuid() != 0:
-            .backend("bpftrace needs root, and this is user \(geteuid())", isPermission: true)
-        case .bpftrace: nil
-        case .auto: canRunBpftrace(configuration) ? nil : KernelRequirements.firstProblem()
+        case .bpftrace: whatBpftraceLacks.map { .backend($0, isPermission: true) }
+        case .auto:
+            KernelRequirements.firstProblem().flatMap { problem in
+                problem.isPermission || !canRunBpftrace(configuration) ? problem : nil
+            }
         }
+    }
+
+    /// bpftrace itself would say it in a hundred lines about types that it cannot find.
+    private static var whatBpftraceLacks: String? {
+        let user = geteuid()
+        if user != 0 { return BpftraceFailure.notPermitted(missing: "as user \(user)").description }
+        guard case .capabilitiesMissing(let names) = KernelRequirements.firstProblem() else { return nil }
+        return BpftraceFailure.notPermitted(missing: "without \(names.joined(separator: " and "))").description
     }
 
     private func startWithLibbpf() -> BackendError? {

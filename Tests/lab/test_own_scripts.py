@@ -356,7 +356,7 @@ def test_lost_lines_are_counted(start, folder):
     path = folder.script("flood", BELL + """
 {
     $i = 0;
-    while ($i < 1000) { $i++; printf("n=%d padding=0123456789012345678901234567890123456789\\n", $i); @printed = count(); }
+    while ($i < 1000) { $i++; printf("n=%d padding=0123456789012345678901234567890123456789\\n", $i); @netanomaly_printed = count(); }
 }
 """)
     daemon = start(section("flood", path, "RateLimitBurst=10"))

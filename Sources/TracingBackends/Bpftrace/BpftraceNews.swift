@@ -38,7 +38,7 @@ public struct BpftraceCounts: Equatable, Sendable {
     public var received: UInt64 = 0
     /// Events that bpftrace reported as lost.
     public var lost: UInt64 = 0
-    /// What scripts counted in `@printed` until a clean end.
+    /// What scripts counted in a map (`BpftraceProgram.printedMap`) until a clean end.
     public var printed: UInt64 = 0
     /// Printed, and neither received, lost, oversized nor unreadable.
     public var unaccounted: UInt64 = 0
@@ -54,7 +54,7 @@ public struct BpftraceCounts: Equatable, Sendable {
     /// Nothing counted.
     public init() {}
 
-    /// The lines that a script's `@printed` should come to.
+    /// The lines that a script's own count should come to.
     var settled: UInt64 { received + lost + oversized + unreadable }
 }
 

@@ -23,8 +23,6 @@ public struct BpftraceProgram: Sendable {
 
     /// What a heartbeat is.
     public static let heartbeatText = "alive"
-    /// The map in which a script counts what it prints.
-    public static let printedMap = "@printed"
 
     /// Names it in records.
     public let name: String
@@ -54,6 +52,9 @@ public struct BpftraceProgram: Sendable {
         self.readiness = readiness
         self.hasHeartbeat = hasHeartbeat
     }
+
+    /// The map in which it counts what it prints: ours under a short name, others' where they choose to.
+    var printedMap: String { hasHeartbeat ? "@printed" : "@netanomaly_printed" }
 
     /// What it prints for its supervisor alone.
     var signs: Set<[UInt8]> {

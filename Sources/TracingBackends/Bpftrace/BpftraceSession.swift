@@ -173,8 +173,7 @@ public final class BpftraceSession {
             counts.lost += plausible
             life.hasSpoken = true
             onNews(.lost(plausible))
-        // Only ours count what they print.
-        case .map(BpftraceProgram.printedMap, let value) where program.hasHeartbeat:
+        case .map(program.printedMap, let value):
             life.printed = min(value, Self.maxLost)
         case .attachedProbes: life.attachedAt = now
         case .helperError(let words):
