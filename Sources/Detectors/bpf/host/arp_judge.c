@@ -50,6 +50,13 @@ static void remember_places(const struct arp_sight *seen, const struct arp_work 
 {
 	__u32 ip = seen->way == ARP_SIGHT_SENT ? work->facts.target_ip : work->facts.sender_ip;
 
+	if (seen->way == ARP_SIGHT_RECEIVED) {
+		struct na_host_heard *heard = &na_host_at_work->heard_at[seen->at.cpu % na_host_at_work->cpus];
+
+		heard->at = seen->at;
+		heard->ip = ip;
+		heard->upper = seen->uppers[0];
+	}
 	remember_place(seen->at.ifname, seen->at.ifindex, ip, work->now);
 	if (seen->way == ARP_SIGHT_RECEIVED)
 		remember_place(seen->at.master, seen->uppers[0], ip, work->now);
@@ -210,11 +217,33 @@ int arp_judge_frame_sight(struct na_host *host, const struct arp_sight *seen, st
 	return report_frame(seen, &work, events);
 }
 
+/* True when the frame behind the change tells which device it is. */
+static bool find_place_of_frame(const struct arp_change_sight *seen, struct na_key *key)
+{
+	const struct na_host *host = na_host_at_work;
+	const struct na_host_heard *heard = &host->heard_at[seen->at.cpu % host->cpus];
+	const __u64 age = seen->at.boottime_ns - heard->at.boottime_ns;
+
+	if (age > HEARD_NS || heard->ip != seen->ip)
+		return false;
+	key->netns = heard->at.netns;
+	if (strncmp(heard->at.ifname, seen->at.ifname, NA_IFNAME_LEN) == 0)
+		key->ifindex = heard->at.ifindex;
+	else if (strncmp(heard->at.master, seen->at.ifname, NA_IFNAME_LEN) == 0)
+		key->ifindex = heard->upper;
+	else
+		return false;
+	return true;
+}
+
 static void find_place(const struct arp_change_sight *seen, struct na_key *key)
 {
 	const struct na_memory *place =
 		na_peek(ARP_HOST_PLACE, name_word(seen->at.ifname), seen->ip, seen->at.boottime_ns);
 
+	if (seen->kind == ARP_CHANGE_UPDATE && find_place_of_frame(seen, key))
+		return;
+	key->netns = 0;
 	/* The name alone tells devices apart, but for those of the same name in other namespaces. */
 	if (!place || place->b) {
 		key->netns_cookie = name_word(seen->at.ifname);

@@ -17,10 +17,11 @@ struct na_host *na_host_new(unsigned int memory_sets, unsigned int cpus, unsigne
 	host->config.seed = seed;
 	host->memory = calloc(memory_sets ? memory_sets : 1, sizeof(*host->memory));
 	host->heard = calloc(host->cpus, sizeof(*host->heard));
+	host->heard_at = calloc(host->cpus, sizeof(*host->heard_at));
 	host->reasons.not_specified = NA_REASON_NONE;
 	host->reasons.device_header = NA_REASON_NONE;
 	host->reasons.bad_gso = NA_REASON_NONE;
-	if (host->memory && host->heard)
+	if (host->memory && host->heard && host->heard_at)
 		return host;
 	na_host_free(host);
 	return NULL;
@@ -33,6 +34,7 @@ void na_host_free(struct na_host *host)
 	na_host_clear_trust(host);
 	free(host->memory);
 	free(host->heard);
+	free(host->heard_at);
 	free(host);
 }
 

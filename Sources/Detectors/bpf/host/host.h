@@ -40,11 +40,19 @@ struct na_host_prefixes {
 	size_t count;
 };
 
+/* Where a CPU received a frame last: what changes a neighbour a moment later was it. */
+struct na_host_heard {
+	struct na_sight at;
+	__u32 ip;
+	__u32 upper; /* index of the device above, which the master is */
+};
+
 struct na_host {
 	struct na_config config;
 	struct na_rule_settings settings[NA_RULES_MAX];
 	struct na_memory_set *memory;
-	struct arp_heard *heard; /* by CPU */
+	struct arp_heard *heard; /* by CPU, as the next */
+	struct na_host_heard *heard_at;
 	unsigned int cpus;
 	__u64 forgotten;
 	__u64 trusted[NA_RULES_MAX];
