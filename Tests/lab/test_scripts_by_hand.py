@@ -116,7 +116,6 @@ def test_gso_packets_are_shown_with_numbers_flow_and_stack(by_hand, tap):
                 lambda: tap.write(tso4(csum_start=54, header_length=74), tcp6()))
     script.wait(rf"{CLOCK} .+  t0: gso_type 0x10002 \(udp\) .+ udp\n",
                 lambda: tap.write(uso4(gso_type=GSO_UDP), udp4()))
-    assert re.search(r"@hits\[tracepoint:net:netif_receive_skb_entry\]: [1-9]", script.interrupt())
 
 
 def test_a_refused_header_is_shown(by_hand, tap):
