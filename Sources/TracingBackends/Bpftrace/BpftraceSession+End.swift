@@ -35,7 +35,8 @@ extension BpftraceSession {
     /// Draws the balance of a process that is gone and read to its end.
     func conclude(_ gone: BpftraceChild, now: UInt64) {
         child = nil
-        let isClean = gone.end == .exited(0)
+        // One of ours that has not told how much it printed was cut short, whatever its status.
+        let isClean = gone.end == .exited(0) && (life.printed != nil || !program.hasHeartbeat)
         if isClean, let printed = life.printed {
             counts.printed += printed
             let settled = counts.settled - life.settledBefore

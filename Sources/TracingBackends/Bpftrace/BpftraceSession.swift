@@ -14,6 +14,8 @@ public final class BpftraceSession {
     private static let readBudget = 262_144
     private static let blockBytes = 65536
     private static let maxLost: UInt64 = 1 << 40
+    /// More than a pipe holds.
+    private static let roomBytes = 2 << 20
     /// A line of standard error that is longer is not told.
     private static let maxMessageBytes = 4096
 
@@ -139,11 +141,21 @@ public final class BpftraceSession {
         case .spawn: spawn(now: now)
         case .terminate:
             if let question { return finishQuestion(question, version: nil, now: now) }
-            child?.signal(SIGTERM)
-            // One that was stopped drains its buffers too.
-            child?.signal(SIGCONT)
+            terminate(now: now)
         case .kill: child?.signal(SIGKILL)
         }
+    }
+
+    /// Asks the process to end while it does not wait for room in its pipe.
+    ///
+    /// A signal that interrupts its write breaks its output for good, and it says no more of what it has lost.
+    private func terminate(now: UInt64) {
+        var waiting: [UInt8] = []
+        child?.output.read(budget: Self.roomBytes, isFinal: false, block: &block) { waiting += $0 }
+        child?.signal(SIGTERM)
+        // One that was stopped drains its buffers too.
+        child?.signal(SIGCONT)
+        waiting.withUnsafeBytes { bytes in outputLines.feed(bytes) { takeOutput($0, now: now) } }
     }
 
     private func spawn(now: UInt64) {
