@@ -85,13 +85,17 @@ def frames_of(block):
 
 
 def test_arp_is_shown_with_process_addresses_and_stack(by_hand, host):
+    def ask():
+        host.receive(question(PEER_MAC, PEER_IP, OWN_IP))
+
     script = by_hand(ARP)
     asked = script.wait(
         rf"{CLOCK} tracepoint:net:netif_receive_skb pid {os.getpid()} \S+  t0: request {PEER_IP} \({PEER_MAC}\) -> "
-        rf"{OWN_IP} \(00:00:00:00:00:00\), frame {PEER_MAC} > FF:FF:FF:FF:FF:FF, op 1\n",
-        lambda: host.receive(question(PEER_MAC, PEER_IP, OWN_IP)))
+        rf"{OWN_IP} \(00:00:00:00:00:00\), frame {PEER_MAC} > FF:FF:FF:FF:FF:FF, op 1\n", ask)
     assert any(frame.startswith("tun_get_user+") for frame in frames_of(asked))
-    answered = script.wait(rf"{CLOCK} tracepoint:net:net_dev_queue .+  t0: reply {OWN_IP} \({OWN_MAC}\) -> {PEER_IP} ")
+    # bpftrace attaches one probe after the other: the first answer may have gone out before this one was there.
+    answered = script.wait(
+        rf"{CLOCK} tracepoint:net:net_dev_queue .+  t0: reply {OWN_IP} \({OWN_MAC}\) -> {PEER_IP} ", ask)
     assert any(frame.startswith("arp_process+") for frame in frames_of(answered))
     said = script.interrupt()
     assert said.startswith("Attaching") and "Tracing ARP at the kernel's tracepoints. Ctrl+C stops." in said
