@@ -24,8 +24,14 @@ public struct RateLimiter: Sendable {
         return rate.isAdmitted
     }
 
-    /// True if `admit` would refuse the rule an entry now.
-    func refuses(_ rule: RuleName, now: UInt64) -> Bool { rate(of: rule, now: now)?.isAdmitted == false }
+    /// True if `admit` would refuse the rule an entry now, and then leaves what `admit` would: the debt as it was cut.
+    ///
+    /// A debt that is cut anew each time never ends.
+    mutating func refuses(_ rule: RuleName, now: UInt64) -> Bool {
+        guard let rate = rate(of: rule, now: now), !rate.isAdmitted else { return false }
+        dueAt[rule] = rate.due
+        return true
+    }
 
     /// When the next entry of a rule is due, and whether it may come earlier; nil without a limit.
     private func rate(of rule: RuleName, now: UInt64) -> (due: UInt64, spacing: UInt64, isAdmitted: Bool)? {

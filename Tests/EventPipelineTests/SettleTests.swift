@@ -67,6 +67,16 @@ import Testing
         #expect(gate.ledger[conflict.name] == account)
     }
 
+    @Test func `a debt of hours does not outlive shorter settings, if new keys alone come`() {
+        var gate = Gate(settings: GateSettings(common: limits(dedup: 0, interval: 36_000, burst: 1), maxKeys: 4))
+        #expect(gate.admit(anomaly(key: 1), now: 0) != nil)
+        gate.settings.common = limits(dedup: 0, interval: 10, burst: 2)
+        #expect(gate.settle(identity(anomaly(key: 2)), now: seconds(1)) == true)
+        #expect(gate.settle(identity(anomaly(key: 3)), now: seconds(6) - 1) == true)
+        #expect(gate.settle(identity(anomaly(key: 4)), now: seconds(6)) == false)
+        #expect(gate.admit(anomaly(key: 4), now: seconds(6)) != nil)
+    }
+
     @Test func `a summary tells of an earlier event, with the time of the last`() {
         var gate = Gate(settings: GateSettings(common: limits(dedup: 10), maxKeys: 4))
         #expect(gate.admit(anomaly(at: 100), now: 100) != nil)
