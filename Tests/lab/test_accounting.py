@@ -138,7 +138,11 @@ def test_more_keys_than_the_table_and_the_limit_take(start, queues):
     # The lab is alone on the machine, so what bpftrace has lost is of these.
     lost = status["lost_unjudged"]
     assert grown["seen"] + lost == frames and grown["overflow"] >= frames - keys - burst - lost, grown
-    assert grown["limited"] >= keys - 2 * burst - lost, grown
+    if backends.chosen == backends.LIBBPF:
+        assert grown["limited"] >= keys - 2 * burst, grown
+    else:
+        # The daemon itself gives a new key no room while its rule may not write.
+        assert grown["limited"] == 0, grown
     assert_conserved(status)
     wait_counted(daemon, queues[0].namespace, frames - lost - grown["overflow"])
     assert_gapless(daemon.records.all())
