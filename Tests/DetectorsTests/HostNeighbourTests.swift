@@ -160,6 +160,32 @@ import Testing
         #expect(lan.change(ARP_CHANGE_FAILED, of: 0xc000_0263).first?.event.head.key.netns == 0)
     }
 
+    @Test func `who does not answer is where the question was asked, whoever else hears of the address`() {
+        func hear(in namespace: UInt32) {
+            _ = lan.hear {
+                $0.asks(of: 2, for: 9)
+            } as: {
+                $0.at.netns = namespace
+            }
+        }
+        func ask(in namespace: UInt32) {
+            _ = lan.send(isProcess: 0) {
+                $0.asks(of: 9, for: 2)
+            } as: {
+                $0.at.netns = namespace
+            }
+        }
+        func namespace() -> UInt32? { lan.change(ARP_CHANGE_FAILED).first?.event.head.key.netns }
+        for other: UInt32 in [4, 5] { hear(in: other) }
+        #expect(namespace() == 0)
+        ask(in: 5)
+        #expect(namespace() == 5)
+        hear(in: 4)
+        #expect(namespace() == 5)
+        ask(in: 4)
+        #expect(namespace() == 0, "both have asked")
+    }
+
     @Test func `a neighbour behind a bridge is the bridge's`() {
         _ = lan.hear {
             $0.asks(of: 2, for: 9)

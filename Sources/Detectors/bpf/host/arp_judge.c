@@ -13,6 +13,7 @@
 /* Remembered here only, behind what arp_history.h remembers. */
 enum arp_host_memory {
 	ARP_HOST_PLACE = 100, /* name of a device, address: a is namespace and index, b is not 0 if there are several */
+	ARP_HOST_QUESTION,    /* the same of our own questions for the address */
 	ARP_HOST_SENT,	      /* CPU: a is the frame sent last, b the device above */
 };
 
@@ -32,14 +33,14 @@ static __u64 name_word(const char *name)
 }
 
 /* The neighbour table's tracepoints tell a device's name only: which one it is was seen in frames for that address. */
-static void remember_place(const char *name, __u32 ifindex, __u32 ip, __u64 now)
+static void remember_place(enum arp_host_memory kind, const char *name, __u32 ifindex, __u32 ip, __u64 now)
 {
 	const __u64 here = (__u64)na_host_at_work->sight->netns << 32 | ifindex;
 	struct na_memory *place;
 
 	if (!name[0] || !ip)
 		return;
-	place = na_recall(ARP_HOST_PLACE, name_word(name), ip, now, PLACE_NS);
+	place = na_recall(kind, name_word(name), ip, now, PLACE_NS);
 	/* Containers have interfaces of the same name, and the same gateway: then nothing is known. */
 	place->b |= place->a != 0 && place->a != here;
 	place->a = here;
@@ -57,9 +58,11 @@ static void remember_places(const struct arp_sight *seen, const struct arp_work 
 		heard->ip = ip;
 		heard->upper = seen->uppers[0];
 	}
-	remember_place(seen->at.ifname, seen->at.ifindex, ip, work->now);
+	remember_place(ARP_HOST_PLACE, seen->at.ifname, seen->at.ifindex, ip, work->now);
 	if (seen->way == ARP_SIGHT_RECEIVED)
-		remember_place(seen->at.master, seen->uppers[0], ip, work->now);
+		remember_place(ARP_HOST_PLACE, seen->at.master, seen->uppers[0], ip, work->now);
+	else if (work->facts.operation == ARP_OP_REQUEST)
+		remember_place(ARP_HOST_QUESTION, seen->at.ifname, seen->at.ifindex, ip, work->now);
 }
 
 /* Copies what the script took of the frame; false when it is not ARP or its beginning is not linear. */
@@ -238,15 +241,20 @@ static bool find_place_of_frame(const struct arp_change_sight *seen, struct na_k
 
 static void find_place(const struct arp_change_sight *seen, struct na_key *key)
 {
-	const struct na_memory *place =
-		na_peek(ARP_HOST_PLACE, name_word(seen->at.ifname), seen->ip, seen->at.boottime_ns);
+	const __u64 name = name_word(seen->at.ifname), now = seen->at.boottime_ns;
+	const struct na_memory *place = NULL;
 
 	if (seen->kind == ARP_CHANGE_UPDATE && find_place_of_frame(seen, key))
 		return;
+	/* Who does not answer was asked, which tells more than other frames: a gateway's come to every container. */
+	if (seen->kind == ARP_CHANGE_FAILED)
+		place = na_peek(ARP_HOST_QUESTION, name, seen->ip, now);
+	if (!place)
+		place = na_peek(ARP_HOST_PLACE, name, seen->ip, now);
 	key->netns = 0;
 	/* The name alone tells devices apart, but for those of the same name in other namespaces. */
 	if (!place || place->b) {
-		key->netns_cookie = name_word(seen->at.ifname);
+		key->netns_cookie = name;
 		return;
 	}
 	key->netns = place->a >> 32;
