@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by run, test, deb, rpm and Benchmarks/run: what each needs from the machine, asked for once and in one sentence.
+# Sourced by the scripts beside it and by Benchmarks/run: what each needs from the machine, asked for once and in one
+# sentence; and what packages are made of.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -96,8 +97,8 @@ package_version() {
 
 # is_fresh PACKAGE: whether it is younger than all that it is made of.
 is_fresh() {
-    local sources=(-mindepth 1 \( -name '.build*' -o -name .git -o -name .ci -o -name dist -o -name Tests -o -name Benchmarks \) -prune)
-    [ -e "$1" ] && [ -z "$(find "$root" "${sources[@]}" -o -mindepth 1 -newer "$1" -print -quit)" ]
+    local others=(-name '.build*' -o -name .git -o -name .ci -o -name dist -o -name Tests -o -name Benchmarks)
+    [ -e "$1" ] && [ -z "$(find "$root" -mindepth 1 \( "${others[@]}" \) -prune -o -newer "$1" -print -quit)" ]
 }
 
 # lay_out_sources DIRECTORY: what a release's source archive holds.
