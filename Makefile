@@ -9,18 +9,23 @@ SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 DATADIR = $(PREFIX)/share/netanomalyd
 # journald reads catalogs from here alone.
 CATALOGDIR = /usr/lib/systemd/catalog
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/vendor-completions
+FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 
 SWIFT_BUILD = swift build -c release --static-swift-stdlib --explicit-target-dependency-import-check error
 RELEASE = .build/release
 PAGES = $(wildcard docs/*.[1-8])
+PROGRAMS = netanomalyd netanomalyctl
 SCRIPTS = $(sort $(wildcard bpftrace/*.bt bpftrace/tun-*))
 EXAMPLES = $(wildcard bpftrace/examples/*.bt)
 INSTALLED = $(SBINDIR)/netanomalyd $(BINDIR)/netanomalyctl $(UNITDIR)/netanomalyd.service \
 	$(SYSUSERSDIR)/netanomalyd.conf $(CATALOGDIR)/netanomalyd.catalog $(DATADIR)/bpftrace.conf \
 	$(addprefix $(DATADIR)/,$(SCRIPTS) $(EXAMPLES:bpftrace/%=%)) \
-	$(foreach page,$(PAGES),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
+	$(foreach page,$(PAGES),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
+	$(PROGRAMS:%=$(BASHDIR)/%) $(PROGRAMS:%=$(ZSHDIR)/_%) $(PROGRAMS:%=$(FISHDIR)/%.fish)
 
-.PHONY: help build run test test-vm evidence lint bench install uninstall clean
+.PHONY: help build run test test-vm evidence lint bench deb rpm install install-files uninstall clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -47,19 +52,33 @@ lint: ## Check style: Swift, C, shell, Python
 bench: ## Measure what the daemon costs (root)
 	Benchmarks/run
 
+deb: ## Build a Debian package into dist/
+	packaging/deb
+
+rpm: ## Build an RPM package into dist/
+	packaging/rpm
+
 install: build ## Install under PREFIX=/usr; DESTDIR= is for packages
+	$(MAKE) install-files
+
+# What packages call: the programs are there, in RELEASE=.
+install-files:
 	install -D -m 755 $(RELEASE)/netanomalyd $(DESTDIR)$(SBINDIR)/netanomalyd
 	install -D -m 755 $(RELEASE)/netanomalyctl $(DESTDIR)$(BINDIR)/netanomalyctl
 	install -D -m 644 systemd/netanomalyd.sysusers $(DESTDIR)$(SYSUSERSDIR)/netanomalyd.conf
 	install -D -m 644 systemd/netanomalyd.catalog $(DESTDIR)$(CATALOGDIR)/netanomalyd.catalog
 	for script in $(SCRIPTS) $(EXAMPLES); do \
-		install -D -m $$(test -x $$script && echo 755 || echo 644) $$script \
-			$(DESTDIR)$(DATADIR)/$$(echo $$script | sed 's|^bpftrace/examples|examples|') || exit 1; done
+		install -D -m 755 $$script $(DESTDIR)$(DATADIR)/$$(echo $$script | sed 's|^bpftrace/examples|examples|') || \
+			exit 1; done
 	sed 's|/usr/share/netanomalyd|$(DATADIR)|' systemd/bpftrace.conf > $(DESTDIR)$(DATADIR)/bpftrace.conf
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/sbin/|$(SBINDIR)/|' systemd/netanomalyd.service > $(DESTDIR)$(UNITDIR)/netanomalyd.service
 	for page in $(PAGES); do \
 		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	for program in $(PROGRAMS); do \
+		install -D -m 644 completions/$$program.bash $(DESTDIR)$(BASHDIR)/$$program && \
+		install -D -m 644 completions/$$program.zsh $(DESTDIR)$(ZSHDIR)/_$$program && \
+		install -D -m 644 completions/$$program.fish $(DESTDIR)$(FISHDIR)/$$program.fish || exit 1; done
 	test -e $(DESTDIR)$(SYSCONFDIR)/netanomaly.conf || \
 		install -D -m 644 etc/netanomaly.conf $(DESTDIR)$(SYSCONFDIR)/netanomaly.conf
 ifeq ($(DESTDIR),)
@@ -81,4 +100,4 @@ ifeq ($(DESTDIR),)
 endif
 
 clean: ## Remove everything that was built
-	rm -rf .build
+	rm -rf .build dist

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by run, test and Benchmarks/run: what each needs from the machine, asked for once and in one sentence.
+# Sourced by the scripts beside it and by Benchmarks/run: what each needs from the machine, asked for once and in one
+# sentence; and what packages are made of.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -87,4 +88,29 @@ swift_build() {
         command=(runuser -u "$owner" -- env "HOME=$(getent passwd "$owner" | cut -d: -f6)" "PATH=$PATH" "${command[@]}")
     fi
     "${command[@]}"
+}
+
+# Said once, in the daemon's source.
+package_version() {
+    sed -n 's/^public let daemonVersion = "\(.*\)"$/\1/p' "$root/Sources/NetAnomalyDaemon/DaemonOptions.swift"
+}
+
+# is_fresh PACKAGE: whether it is younger than all that it is made of.
+is_fresh() {
+    local others=(-name '.build*' -o -name .git -o -name .ci -o -name dist -o -name Tests -o -name Benchmarks)
+    [ -e "$1" ] && [ -z "$(find "$root" -mindepth 1 \( "${others[@]}" \) -prune -o -newer "$1" -print -quit)" ]
+}
+
+# lay_out_sources DIRECTORY: what a release's source archive holds.
+lay_out_sources() {
+    mkdir -p "$1"
+    tar -C "$root" --exclude-vcs --exclude='./.build*' --exclude=./dist -c . | tar -C "$1" --no-same-owner -x
+}
+
+# into_dist START PACKAGE: with the time of START, so that what was written since makes it stale.
+into_dist() {
+    touch -r "$1" "$2"
+    install -d -o "$(stat -c %U "$root")" -g "$(stat -c %G "$root")" "$root/dist"
+    install -p -m 644 -o "$(stat -c %U "$root")" -g "$(stat -c %G "$root")" -t "$root/dist" "$2"
+    say "dist/${2##*/}"
 }
