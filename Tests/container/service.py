@@ -25,6 +25,7 @@ UNLIMITED = """[Limits]
 DedupIntervalSec=0
 RateLimitIntervalSec=1s
 RateLimitBurst=100000
+MaxKeys=131072
 """
 
 
