@@ -15,6 +15,9 @@ from machine import Machine, NoMachine
 from namespaces import run
 
 
+TOOLS = ("mmdebstrap", "nsenter", "setpriv", "unshare")
+
+
 def missing_from_machine():
     """Why no machine can run here: one sentence for each reason."""
     reasons = []
@@ -26,7 +29,7 @@ def missing_from_machine():
         reasons.append("no /dev/net/tun: the tun module is not loaded")
     if run("findmnt", "--types", "cgroup2", check=False).returncode != 0:
         reasons.append("no cgroup2 is mounted")
-    reasons += [f"no {tool} in PATH" for tool in ("mmdebstrap", "nsenter", "setpriv", "unshare") if not shutil.which(tool)]
+    reasons += [f"no {tool} in PATH" for tool in TOOLS if not shutil.which(tool)]
     return reasons
 
 

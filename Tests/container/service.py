@@ -49,15 +49,17 @@ class Anomalies:
         #: How many were made; they have the numbers from 1 on.
         self.made = 0
 
-    def cause(self, count=1):
-        """Makes that many at once; the MAC of the last."""
+    def cause(self, count=1, senders=None):
+        """Makes that many at once, if need be by so many senders in turn; the MAC of the last."""
+        sender = ""
         for _ in range(count):
             self.made += 1
-            self._tap.write(b"", arp_frame(mac(self.made), "0.0.0.0", "10.66.0.2", op=REPLY))
-        return mac(self.made)
+            sender = mac(self.made % senders if senders else self.made)
+            self._tap.write(b"", arp_frame(sender, "0.0.0.0", "10.66.0.2", op=REPLY))
+        return sender
 
     @contextlib.contextmanager
-    def steadily(self, per_second):
+    def steadily(self, per_second, senders=None):
         """As many a second, for as long as the block runs; nobody else may make any meanwhile."""
         ending = threading.Event()
         began, first = time.monotonic(), self.made
@@ -66,7 +68,7 @@ class Anomalies:
             while not ending.wait(0.005):
                 # The tap's own queue holds 500 frames.
                 due = int((time.monotonic() - began) * per_second) - (self.made - first)
-                self.cause(min(due, 400))
+                self.cause(min(due, 400), senders)
 
         thread = threading.Thread(target=make, daemon=True)
         thread.start()
@@ -176,7 +178,7 @@ class Books:
         assert_conserved(status)
         counted = lost(status) - self._lost_before
         missing = self.missing(status)
-        assert len(missing) == counted, f"{counted} counted as lost, but missing are {len(missing)}: {sorted(missing)[:20]}"
+        assert len(missing) == counted, f"{counted} are counted as lost, {len(missing)} missing: {sorted(missing)[:20]}"
         return counted
 
     def missing(self, status):
