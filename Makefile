@@ -25,7 +25,7 @@ INSTALLED = $(SBINDIR)/netanomalyd $(BINDIR)/netanomalyctl $(UNITDIR)/netanomaly
 	$(foreach page,$(PAGES),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
 	$(PROGRAMS:%=$(BASHDIR)/%) $(PROGRAMS:%=$(ZSHDIR)/_%) $(PROGRAMS:%=$(FISHDIR)/%.fish)
 
-.PHONY: help build run test test-vm evidence lint bench deb rpm install install-files uninstall clean
+.PHONY: help build run test test-service test-vm evidence lint bench deb rpm install install-files uninstall clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,10 @@ run: ## Start the daemon here and show it two anomalies (root)
 
 test: ## Run all tests (root)
 	packaging/test
+
+test-service: ## Run the service from dist/*.deb under Debian's systemd, in containers (root)
+	/usr/bin/python3 -B -m pytest --suite=bookworm Tests/container
+	/usr/bin/python3 -B -m pytest --suite=trixie Tests/container
 
 test-vm: ## Run the scripts by hand in guests with Debian's kernels (root)
 	Tests/vm/original-scripts bookworm

@@ -1,0 +1,238 @@
+"""journald restarted, killed, hung, gone, full and stingy, under the systemd that keeps its sockets: after each the
+books balance, or it is said here by how much they cannot."""
+
+import contextlib
+import re
+import time
+
+import pytest
+
+import service as services
+from daemon import assert_conserved
+from segment import wait_until
+from service import RULE, UNIT, UNLIMITED, Books
+
+JOURNALD = "systemd-journald.service"
+SOCKETS = ("systemd-journald.socket", "systemd-journald-dev-log.socket", "systemd-journald-audit.socket")
+#: As many datagrams wait in journald's socket (net.unix.max_dgram_qlen), and one more is in journald's hands.
+IN_FLIGHT = 513
+#: journald's word for what its rate limit took.
+SUPPRESSED = "a596d6fe7bfa4994828e72309e95d61e"
+#: What the queue may take, records and bytes (RecordQueue), and room for what an allocator does.
+GROWTH_KILOBYTES = 16 * 1024
+#: Less than a watchdog's half, and what a person would call at once.
+ANSWER_SECONDS = 1.0
+#: A hang that outlives every timeout of a sender; a second one of a few seconds would show nothing new.
+HUNG_SECONDS = {"bookworm": 60, "trixie": 10}
+
+
+@pytest.fixture
+def service(installed):
+    """The service without limits of its own, and with a watchdog that notices when it waits for journald."""
+    repair(installed)
+    installed.begin(UNLIMITED, "[Service]\nWatchdogSec=5s\n")
+    yield installed
+    repair(installed)
+    assert installed.show("NRestarts") == "0", "it did not live through the fault"
+
+
+def repair(service):
+    """journald as it was, whatever a test did to it."""
+    service.systemctl("reset-failed", JOURNALD, *SOCKETS, check=False)
+    service.systemctl("start", *SOCKETS, JOURNALD, check=False)
+
+
+def journald_pid(service):
+    """journald's main process."""
+    return service.systemctl("show", "--value", "--property=MainPID", JOURNALD).stdout.strip()
+
+
+def kill(service, name):
+    """Signals journald."""
+    service.systemctl("kill", f"--signal={name}", JOURNALD)
+
+
+@contextlib.contextmanager
+def hung(service):
+    """journald hangs while the block runs, as on a disk that does not answer."""
+    pid = journald_pid(service)
+    service.machine.run("kill", "-STOP", pid)
+    try:
+        yield
+    finally:
+        service.machine.run("kill", "-CONT", pid)
+
+
+def resident_kilobytes(service, pid):
+    """What the daemon holds of the machine's memory."""
+    return int(re.search(r"VmRSS:\s*(\d+)", service.machine.path(f"/proc/{pid}/status").read_text())[1])
+
+
+def answers(service):
+    """The daemon answers at once."""
+    began = time.monotonic()
+    status = service.status()
+    assert time.monotonic() - began < ANSWER_SECONDS
+    return status
+
+
+def told(service, count, since):
+    """The loss is in the journal by its number, in one entry or several."""
+    def sums_up():
+        entries = service.entries("NETANOMALY_RULE=daemon-journal-loss", f"_SYSTEMD_INVOCATION_ID={since}")
+        return sum(int(entry["NETANOMALY_COUNT"]) for entry in entries) == count
+    wait_until(sums_up, f"the loss of {count} is told", 10)
+
+
+def test_nothing_is_lost_over_restarts_of_journald_at_5000_a_second(service, anomalies):
+    books, before = Books(service), anomalies.made
+    with anomalies.steadily(5000):
+        for _ in range(2):
+            time.sleep(1)
+            service.systemctl("restart", JOURNALD)
+        time.sleep(1)
+    made = anomalies.made - before
+    assert made >= 12000, "the machine is too slow for the rate"
+    assert books.close() == 0
+    assert service.status()["rules"][RULE]["written"] >= made
+
+
+def test_killed_journald_loses_at_most_what_it_had_in_hand(service, anomalies):
+    """What it has taken from its socket and not yet put into the file is gone with it; no sender can know. Of two
+    kills at 5,000 entries a second mostly none loses anything."""
+    books, kills = Books(service), 2
+    with anomalies.steadily(5000):
+        for _ in range(kills):
+            time.sleep(1)
+            kill(service, "KILL")
+        time.sleep(1)
+    status = service.drained()
+    assert_conserved(status)
+    assert services.lost(status) == 0
+    assert len(books.missing(status)) <= kills
+
+
+def test_a_hung_journald_holds_nobody_up(service, anomalies, suite):
+    """By senders that repeat: what is remembered of each, some 2 kB up to MaxKeys=, is not the queue's memory."""
+    books, pid = Books(service), service.pid()
+    before = resident_kilobytes(service, pid)
+    most = before
+    with hung(service), anomalies.steadily(500, senders=1000):
+        deadline = time.monotonic() + HUNG_SECONDS[suite]
+        while time.monotonic() < deadline:
+            answers(service)
+            most = max(most, resident_kilobytes(service, pid))
+            time.sleep(0.5)
+    assert most - before < GROWTH_KILOBYTES, f"{before} kB before, {most} kB while journald hung"
+    anomalies.cause()
+    lost = books.close()
+    assert lost > 0, "the queue held everything: nothing was tested"
+    told(service, lost, service.show("InvocationID"))
+
+
+def test_a_short_hang_costs_nothing(service, anomalies):
+    books = Books(service)
+    with hung(service), anomalies.steadily(1000):
+        time.sleep(2)
+        assert answers(service)["output"]["waiting"] > 0
+    assert books.close() == 0
+
+
+def test_journald_that_systemd_has_given_up(service, anomalies):
+    """Its sockets are closed with what is in them: sent, and taken by nobody. What was not yet sent waits."""
+    books = Books(service)
+    with anomalies.steadily(200):
+        def given_up():
+            kill(service, "KILL")
+            return service.systemctl("is-failed", SOCKETS[0], check=False).returncode == 0
+        wait_until(given_up, "systemd gives journald up", 20)
+        time.sleep(1)
+        assert answers(service)["output"]["waiting"] > 0
+        repair(service)
+    service.assert_watches(anomalies)
+    status = service.drained()
+    assert_conserved(status)
+    assert 0 <= len(books.missing(status)) - services.lost(status) <= IN_FLIGHT
+
+
+def test_a_socket_that_is_removed_and_bound_anew(service, anomalies):
+    books = Books(service)
+    with anomalies.steadily(200):
+        service.machine.path("/run/systemd/journal/socket").unlink()
+        time.sleep(0.5)
+        service.systemctl("stop", *SOCKETS, JOURNALD)
+        time.sleep(0.5)
+        assert answers(service)["output"]["waiting"] > 0
+        service.systemctl("start", *SOCKETS, JOURNALD)
+    service.assert_watches(anomalies)
+    status = service.drained()
+    assert_conserved(status)
+    assert 0 <= len(books.missing(status)) - services.lost(status) <= IN_FLIGHT
+
+
+def test_no_journal_at_the_start(service, anomalies):
+    service.systemctl("stop", *SOCKETS, JOURNALD)
+    service.systemctl("restart", UNIT)
+    first = anomalies.cause(10)
+    assert answers(service)["output"]["waiting"] > 0
+    service.systemctl("start", *SOCKETS, JOURNALD)
+    service.wait_entry(f"NETANOMALY_ETH_SRC={first}")
+    numbers = services.sequence(service.entries(f"_SYSTEMD_INVOCATION_ID={service.show('InvocationID')}"))
+    assert numbers == list(range(numbers[0], service.status()["next_seq"])), "the queue kept all, in order"
+
+
+def test_a_full_disk_is_a_gap_in_the_numbers_and_no_more(service, machine, anomalies):
+    """journald takes what it cannot store, and says nothing to the sender. The numbers show how many are missing.
+
+    In memory alone: where only the disk is full, journald stores there instead.
+    """
+    folder = f"/run/log/journal/{machine.path('/etc/machine-id').read_text().strip()}"
+    settings = "/run/systemd/journald.conf.d/test.conf"
+    machine.write(settings, "[Journal]\nStorage=volatile\nRuntimeMaxUse=1G\nRuntimeKeepFree=1\n")
+    machine.path(folder).mkdir(parents=True, exist_ok=True)
+    machine.run("mount", "-t", "tmpfs", "-o", "size=48M", "small", folder)
+    try:
+        service.systemctl("restart", JOURNALD)
+        service.assert_watches(anomalies)
+        books = Books(service)
+        machine.run("sh", "-c", f"cat /dev/zero > {folder}/filler", check=False)
+        with anomalies.steadily(4000):
+            time.sleep(4)
+            answers(service)
+        machine.path(f"{folder}/filler").unlink()
+        service.assert_watches(anomalies)
+        status = service.drained()
+        assert_conserved(status)
+        assert services.lost(status) == 0, "journald took them all"
+        assert len(books.missing(status)) > 0, "the disk was not full: nothing was tested"
+    finally:
+        machine.path(settings).unlink()
+        service.systemctl("stop", *SOCKETS, JOURNALD)
+        machine.run("umount", "--lazy", folder)
+        repair(service)
+
+
+def test_journalds_own_limit_below_ours_is_a_gap_in_the_numbers(service, machine, anomalies):
+    """journald drops in silence, and tells how many when the service writes again after the interval."""
+    service.begin(UNLIMITED, "[Service]\nLogRateLimitIntervalSec=2s\nLogRateLimitBurst=100\n")
+    books = Books(service)
+    anomalies.cause(2000)
+    time.sleep(2)
+    service.assert_watches(anomalies)
+    status = service.drained()
+    missing = books.missing(status)
+    assert services.lost(status) == 0 and len(missing) > 1000
+    suppressed = machine.journal(f"MESSAGE_ID={SUPPRESSED}", "--grep=netanomalyd")
+    assert suppressed and int(suppressed[-1]["N_DROPPED"]) >= len(missing)
+
+
+def test_our_own_limits_stay_below_journalds(installed, anomalies):
+    """As installed, the worst that a flood can make it write is written."""
+    repair(installed)
+    installed.begin()
+    books = Books(installed)
+    with anomalies.steadily(5000):
+        time.sleep(4)
+    status = installed.drained()
+    assert books.close() == 0
+    assert services.total(status, "limited") + services.total(status, "overflow") > 10000
