@@ -26,10 +26,14 @@ final class Continuity {
     private(set) var isIncomplete = false
 
     /// Takes over what is there.
-    init() throws(StateFailure) {
-        store = DescriptorStore()
+    ///
+    /// - Parameter isWanted: if not, what is there is let go, and nothing is kept.
+    init(isWanted: Bool) throws(StateFailure) {
+        let store = DescriptorStore()
         let received = DescriptorStore.inherited()
-        for (kind, number, name) in Self.sorted(received.keys) where store != nil {
+        if !isWanted { received.keys.forEach { store?.discard($0) } }
+        self.store = isWanted ? store : nil
+        for (kind, number, name) in Self.sorted(received.keys) where isWanted && store != nil {
             names[kind, default: []].append(name)
             unclaimed[name] = received[name]
             self.number = max(self.number, number)

@@ -54,7 +54,7 @@ final class Daemon {
         let (transport, kind) = try Output.open(options.output)
         outputKind = kind
         do {
-            continuity = try Continuity()
+            continuity = try Continuity(isWanted: options.keepsState)
         } catch {
             throw SystemError(error)
         }
