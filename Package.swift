@@ -51,7 +51,8 @@ let package = Package(
             name: "Detectors", dependencies: ["AnomalyModel", "CDetectorEvents"], exclude: ["bpf"],
             swiftSettings: strict, plugins: ["BPFCompile"]),
         .target(name: "EventPipeline", dependencies: ["AnomalyModel"], swiftSettings: strict),
-        .target(name: "SystemdProtocols", dependencies: ["AnomalyModel", "CSystemd"], swiftSettings: strict),
+        .target(
+            name: "SystemdProtocols", dependencies: ["AnomalyModel", "CLinux", "CSystemd"], swiftSettings: strict),
 
         // MARK: Leaves
         .target(name: "AnomalyModel", swiftSettings: strict),

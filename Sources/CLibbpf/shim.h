@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "layout.h"
+#include "ring.h"
+
 /*
  * What libbpf says, kept instead of printed: the last lines of the current load, for each thread that loads. In C,
  * because a va_list cannot be handled portably in Swift, nor a variable of a thread.

@@ -19,6 +19,7 @@ extension Daemon {
     ///
     /// - Returns: nil, or why nothing can be watched.
     func start() -> BackendError? {
+        restoreState()
         if let problem = startDetectors() { return problem }
         startScripts()
         return settleStart() ? nil : unwatchable
@@ -70,15 +71,36 @@ extension Daemon {
             DetectorRunner(detector) { [unowned self] in path.handle($0, now: boottimeNanoseconds()) }
         }
         let wanted = runners.filter { $0.isWanted(by: configuration) }
+        for runner in runners { handOver(to: runner) }
         DetectorRunner.start(wanted, configuration)
         if !wanted.isEmpty, !wanted.contains(where: \.isRunning) { return wanted.first?.failure }
+        wanted.forEach(settleSuccession)
         sources = runners
         wanted.compactMap(\.descriptor).forEach { loop.watch($0) }
         return nil
     }
 
+    /// Gives a detector what the process before has left of it, or closes that if it is not to watch any more.
+    private func handOver(to runner: DetectorRunner) {
+        let name = runner.detector.name
+        if continuity.isKept {
+            runner.keep = { [unowned self] in continuity.keep($0, of: name, isContinued: $0.isContinued) }
+        }
+        guard let inherited = inherited(name) else { return }
+        if runner.isWanted(by: configuration) {
+            runner.inherited = inherited
+        } else {
+            close(inherited, of: name, because: "it is switched off")
+        }
+    }
+
     private func startWithBpftrace() {
         path.backend = Backend.bpftrace.rawValue
+        for detector in allDetectors {
+            if let inherited = inherited(detector.name) {
+                close(inherited, of: detector.name, because: "bpftrace runs the probes now")
+            }
+        }
         // By name: what they do for each line is compiled for each of them.
         sources = [
             ScriptedDetector(ArpDetector.self, dropReasons: dropReasons, sink: sink),
@@ -121,11 +143,25 @@ extension Daemon {
         isStarting = false
         let hasHope = wanted.contains { $0.isRunning || ($0.backend == .bpftrace && $0.nextDeadline != nil) }
         guard wanted.isEmpty || hasHope else { return false }
-        write(Notices.started(watched: watched, rules: configuration.rules.values.filter(\.isEnabled).count))
+        write(
+            Notices.started(
+                watched: watched, rules: configuration.rules.values.filter(\.isEnabled).count,
+                waiting: waitingSinceBefore))
         wanted.filter { $0.backend == .libbpf }.forEach(reportDegraded)
         beginWatchdog()
         notifier.ready(status: statusText)
         return true
+    }
+
+    /// Bytes of events that waited for this process; nil if it does not go on with all that another has watched.
+    private var waitingSinceBefore: UInt64? {
+        let runners = sources.compactMap { $0 as? DetectorRunner }.filter(\.isRunning)
+        var bytes: UInt64 = 0
+        for runner in runners {
+            guard case .continued(let waiting) = runner.succession else { return nil }
+            bytes += waiting
+        }
+        return runners.isEmpty ? nil : bytes
     }
 
     /// How much of what should be watched is: `12 of 12 probes, 1 of 1 scripts`.
@@ -183,6 +219,7 @@ extension Daemon {
             } catch {
                 Console.error("\(source.title): \(error.description)")
             }
+            if let runner = source as? DetectorRunner { continuity.discardAll(runner.detector.name) }
         }
     }
 }

@@ -12,31 +12,45 @@ extension Daemon {
     private static let waitingMax = 2048
 
     func stop(by signal: Int32) -> ExitStatus {
+        let goesOn = continuity.isKept && !DescriptorStore.isStoppedForGood
         notifier.stopping(status: "Stopping: fetching the last events")
         control = nil
-        stop(sources, patience: Self.catchUpNanoseconds, lastWords: Self.lastWordsNanoseconds)
+        if goesOn {
+            pause()
+        } else {
+            stop(sources, patience: Self.catchUpNanoseconds, lastWords: Self.lastWordsNanoseconds)
+        }
         let deadline = boottimeNanoseconds() + Self.stopNanoseconds
         for summary in path.takeAllSummaries() {
             path.write(summary, now: boottimeNanoseconds())
             letOutputCatchUp(until: deadline)
         }
         account(period: "From start to stop")
-        write(Notices.stopped(reason: signal == SIGTERM ? "SIGTERM" : "interrupted"))
+        write(Notices.stopped(reason: signal == SIGTERM ? "SIGTERM" : "interrupted", goesOn: goesOn))
         letOutputCatchUp(until: deadline, waiting: 0)
-        path.abandon(now: boottimeNanoseconds())
+        // What waits is in the state, which the next process finds.
+        if !goesOn { path.abandon(now: boottimeNanoseconds()) }
         reportUnsent()
         return .success
+    }
+
+    /// Leaves the kernel's programs on their hooks: they watch on until the next process takes over.
+    private func pause() {
+        let (runners, others) = (sources.compactMap { $0 as? DetectorRunner }, sources.filter { !($0 is DetectorRunner) })
+        stop(others, patience: Self.catchUpNanoseconds, lastWords: Self.lastWordsNanoseconds)
+        let deadline = boottimeNanoseconds() + Self.catchUpNanoseconds
+        for runner in runners { runner.pause { letOutputCatchUp(until: deadline) } }
     }
 
     /// Waits for the output while more than `waiting` records are queued, and for nothing else: a signal that comes
     /// meanwhile is still there for the loop.
     func letOutputCatchUp(until deadline: UInt64, waiting: Int = waitingMax) {
-        path.tick(now: boottimeNanoseconds())
+        deliver(now: boottimeNanoseconds())
         while path.output.waiting > waiting, boottimeNanoseconds() < deadline {
             EventLoop.waitWritable(
                 path.output.wantsWritable ? path.output.descriptor : nil,
                 until: min(deadline, path.output.nextRetry ?? deadline), now: boottimeNanoseconds())
-            path.tick(now: boottimeNanoseconds())
+            deliver(now: boottimeNanoseconds())
         }
     }
 

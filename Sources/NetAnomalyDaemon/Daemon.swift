@@ -20,6 +20,9 @@ final class Daemon {
     let started = boottimeNanoseconds()
     var configuration: Configuration
     var path: EventPath
+    let continuity: Continuity
+    /// Accounts of earlier processes, as far as no source goes on with them.
+    var carried: [RuleName: RuleAccount] = [:]
     /// What brings events, in the order in which it is told.
     var sources: [any EventSource] = []
     /// Own scripts that a reload has taken away: their accounts are kept.
@@ -50,7 +53,14 @@ final class Daemon {
         self.loop = loop
         let (transport, kind) = try Output.open(options.output)
         outputKind = kind
-        path = EventPath(configuration, transport: transport, namer: FrameNamer())
+        do {
+            continuity = try Continuity(isWanted: options.keepsState)
+        } catch {
+            throw SystemError(error)
+        }
+        path = EventPath(
+            configuration, transport: transport, namer: FrameNamer(), memory: continuity.memory,
+            isKept: continuity.isKept)
         control = try ControlSocket(path: options.controlPath, loop: loop)
     }
 
@@ -144,7 +154,7 @@ final class Daemon {
                 hasReportedSweep = true
             }
         }
-        path.tick(now: now)
+        deliver(now: now)
         watchOutput()
         notifier.retry()
         control?.expire(now: now)
@@ -182,7 +192,8 @@ final class Daemon {
         var lines: [(rule: RuleName, account: RuleAccount)] = []
         for source in sources + retired {
             for rule in source.rules {
-                lines.append((rule.name, path.account(rule.name, kernel: source.account(of: rule.name))))
+                let account = source.account(of: rule.name) + (carried[rule.name] ?? RuleAccount())
+                lines.append((rule.name, path.account(rule.name, kernel: account)))
             }
         }
         return Books(accounts: lines, lostUnjudged: (sources + retired).reduce(0) { $0 + $1.lostUnjudged })

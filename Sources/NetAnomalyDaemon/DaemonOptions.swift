@@ -13,6 +13,8 @@ public struct DaemonOptions: Sendable, Equatable {
     public var configurationPath: String?
     /// Where records go.
     public var output = Output.auto
+    /// Whether systemd's descriptor store holds what the next process goes on with.
+    public var keepsState = false
     /// Path of the control socket.
     public var controlPath = DaemonOptions.defaultControlPath
 

@@ -16,7 +16,7 @@ extension DetectorRunner: EventSource {
     var child: BpftraceSession? { nil }
     /// The gate in the kernel lets few events through.
     var isBusy: Bool { false }
-    var nextDeadline: UInt64? { nextSweep }
+    var nextDeadline: UInt64? { hasWaiting ? 0 : nextSweep }
     /// The ring's losses are in the rules' accounts.
     var lostUnjudged: UInt64 { 0 }
 
@@ -27,6 +27,7 @@ extension DetectorRunner: EventSource {
     }
 
     func tick(now: UInt64) throws(BackendError) {
+        if hasWaiting { drain(now: now) }
         if let nextSweep, nextSweep <= now { try sweep(now: now) }
     }
 
@@ -35,6 +36,9 @@ extension DetectorRunner: EventSource {
         configuration.limits.maxKeys == sizes?.maxKeys && configuration.limits.maxMemory == sizes?.maxMemory
             && (try? put(configuration)) != nil
     }
+
+    /// The kernel's tables have them while it runs, and what it saves beside.
+    func accountToCarry(of rule: RuleName) -> RuleAccount { isRunning ? RuleAccount() : account(of: rule) }
 
     /// There is nothing that would go on by itself.
     func beginStop(now: UInt64) {}

@@ -13,6 +13,8 @@ public final class DetectorRunner {
     private let handle: (Anomaly) -> Void
     /// Kernel counts of earlier sessions.
     private var closedBooks: [RuleName: RuleAccount] = [:]
+    /// `rules DETECTOR NAME…`: which number is which rule.
+    private let ruleLine: String
     /// Events taken out of this session's ring, by rule.
     private var received: [RuleName: UInt64] = [:]
     private var missedBefore: UInt64 = 0
@@ -29,12 +31,24 @@ public final class DetectorRunner {
     /// Ring records that no decoder took: a defect.
     private(set) var undecodable: UInt64 = 0
 
+    /// What the process before has left; the next start takes it.
+    var inherited: InheritedDetector?
+    /// Called once the programs are on their hooks and before they are switched on: what a later process needs is to
+    /// be put away then. Where there is it, records stay in the ring until `release`.
+    var keep: ((ProbeSession) -> Void)?
+    /// What came of `inherited`.
+    private(set) var succession: Succession?
+    /// Up to where the ring was drained, as the last `release` has it.
+    private var releasedPosition: UInt64 = 0
+    private var hasMore = false
+
     /// Nothing is loaded yet.
     ///
     /// - Parameter handle: takes each event and summary, during ``drain(now:)`` and what else fetches them.
     public init(_ detector: any Detector.Type, handle: @escaping (Anomaly) -> Void) {
         self.detector = detector
         self.handle = handle
+        ruleLine = (["rules", detector.name.text] + detector.rules.map(\.name.text)).joined(separator: " ")
     }
 
     var isRunning: Bool { session != nil }
@@ -62,7 +76,7 @@ public final class DetectorRunner {
     private func request(_ limits: Limits) -> SessionRequest {
         SessionRequest(
             images: detector.fasterObjects + [detector.object], probes: detector.probes, maxKeys: limits.maxKeys,
-            maxMemory: limits.maxMemory, onRecord: { [unowned self] bytes in receive(bytes) })
+            maxMemory: limits.maxMemory, inherited: inherited?.session, onRecord: { [unowned self] bytes in receive(bytes) })
     }
 
     private func begin(_ loaded: Result<ProbeSession, BackendError>, _ configuration: Configuration) {
@@ -70,13 +84,33 @@ public final class DetectorRunner {
             let session = try loaded.get()
             try session.learn(detector.moduleMembers)
             session.attach(now: boottimeNanoseconds())
+            keep?(session)
             try apply(configuration, to: session)
             self.session = session
+            releasedPosition = session.position
+            succeed(session)
             sizes = configuration.limits
             failure = nil
         } catch {
             failure = error
         }
+    }
+
+    /// Takes the programs of the process before off their hooks, now that ours are on: a packet of the microsecond in
+    /// which both count is counted twice, where the other way round it would be missed.
+    private func succeed(_ session: ProbeSession) {
+        guard let inherited else { return }
+        self.inherited = nil
+        inherited.session.switchOff()
+        if let obstacle = session.obstacle {
+            succession = .discarded(because: obstacle, inherited.closedBooks())
+        } else {
+            closedBooks = inherited.earlier
+            received = inherited.received
+            (missedBefore, forgottenBefore) = (inherited.missed, inherited.forgotten)
+            succession = .continued(waiting: session.waitingBytes)
+        }
+        inherited.session.end()
     }
 
     /// Puts changed rule settings in force without touching a probe.
@@ -102,7 +136,9 @@ public final class DetectorRunner {
 
     /// Takes events out of the ring and hands them on.
     public func drain(now: UInt64) {
+        hasMore = false
         guard let session, session.drain() > 0 else { return }
+        if keep == nil { release() }
         // Keys exist from the first event on; a sweep finds out when they need attention.
         nextSweep = min(nextSweep ?? .max, now)
     }
@@ -116,11 +152,44 @@ public final class DetectorRunner {
         keys = result.keys
         nextSweep = result.nextNanoseconds.map { max($0, now + Self.sweepSpacing) }
         if result.isIncomplete { nextSweep = now + Self.sweepSpacing }
-        session.drain()
+        drain(now: now)
+    }
+
+    /// Gives back the room of what was drained: the state that it led to is kept, or nobody keeps any.
+    func release() {
+        guard let session else { return }
+        hasMore = session.release()
+        releasedPosition = session.position
+    }
+
+    /// True if something was drained since the last `release`.
+    var isUncommitted: Bool { keep != nil && session.map { $0.position != releasedPosition } ?? false }
+    /// True if events wait of which the descriptor may not tell.
+    var hasWaiting: Bool { hasMore }
+
+    /// What another process has to know to go on, beside what the kernel's own tables say.
+    func save(to state: inout StateText) {
+        guard let session else { return }
+        state.add(ruleLine)
+        state.add(
+            "detector", detector.name.text, numbers: session.layout, session.position, missedBefore, forgottenBefore)
+        for (rule, count) in received { state.add("received", rule.text, numbers: count) }
+        for (rule, account) in closedBooks { state.add("earlier", rule.text, account: account) }
     }
 
     /// At most this often: a sweep walks the table.
     private static let sweepSpacing: UInt64 = 1_000_000_000
+
+    /// Fetches what waits, and leaves the rest to another process: the programs go on.
+    func pause(letOutputCatchUp: () -> Void) {
+        guard let session else { return }
+        for _ in 0..<Self.settleTries {
+            let count = session.drain()
+            letOutputCatchUp()
+            if count == 0 { break }
+        }
+        missedBefore += session.missed()
+    }
 
     /// Detaches, fetches every event and every summary, and closes the books.
     ///
@@ -133,7 +202,7 @@ public final class DetectorRunner {
         var isIncomplete = true
         while isIncomplete {
             isIncomplete = try session.sweep(now: now, isFinal: true).isIncomplete
-            session.drain()
+            drain(now: now)
             letOutputCatchUp()
         }
     }
@@ -159,6 +228,7 @@ public final class DetectorRunner {
     private func settle(_ session: ProbeSession) throws(BackendError) {
         for _ in 0..<Self.settleTries {
             session.drain()
+            release()
             var isComplete = true
             for (index, rule) in detector.rules.enumerated() {
                 let totals = try session.totals(rule: index)

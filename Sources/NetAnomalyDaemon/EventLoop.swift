@@ -98,4 +98,7 @@ struct SystemError: Error, CustomStringConvertible {
     init(_ what: String) {
         description = "Cannot \(what): \(String(cString: strerror(errno)))"
     }
+
+    /// Says it in another failure's words.
+    init(_ failure: some Error & CustomStringConvertible) { description = failure.description }
 }

@@ -22,12 +22,22 @@ struct EventPath {
     private var latest: UInt64 = 0
     /// True once something was written since the last accounting record.
     private(set) var hasNews = false
+    /// What gates of earlier processes have decided.
+    private var earlier: [RuleName: RuleAccount] = [:]
+    /// True if something was decided that is not in the committed state.
+    private var isUndecided = false
 
-    init(_ configuration: Configuration, transport: any RecordTransport, namer: FrameNamer?) {
+    /// - Parameters:
+    ///   - memory: where records wait.
+    ///   - isKept: whether another process may go on with it; then nothing is sent that is not committed.
+    init(
+        _ configuration: Configuration, transport: any RecordTransport, namer: FrameNamer?, memory: StateMemory,
+        isKept: Bool
+    ) {
         gate = Gate(settings: configuration.gateSettings)
         maxKeysOfScript = Int(configuration.limits.maxKeys)
         composer = RecordComposer(priorities: configuration.priorities)
-        output = RecordQueue(transport: transport)
+        output = RecordQueue(transport: transport, memory: memory, isKept: isKept)
         self.namer = namer
     }
 
@@ -67,7 +77,7 @@ struct EventPath {
 
     /// Takes one report of a script as far as it goes.
     mutating func handle(_ report: Anomaly, ofScript name: String, now: UInt64) {
-        hasNews = true
+        (hasNews, isUndecided) = (true, true)
         latest = max(latest, report.boottimeNanoseconds)
         guard let admitted = scriptGates[name]?.admit(report, now: latest) else { return }
         write(admitted, now: now)
@@ -75,14 +85,14 @@ struct EventPath {
 
     /// Decides about an event by its identity alone; false if the whole of it has to be handled.
     mutating func settle(_ event: EventIdentity) -> Bool {
-        hasNews = true
+        (hasNews, isUndecided) = (true, true)
         latest = max(latest, event.boottimeNanoseconds)
         return gate.settle(event, now: latest)
     }
 
     /// Takes one anomaly as far as it goes.
     mutating func handle(_ anomaly: Anomaly, now: UInt64) {
-        hasNews = true
+        (hasNews, isUndecided) = (true, true)
         latest = max(latest, anomaly.boottimeNanoseconds)
         guard let admitted = gate.admit(anomaly, now: latest) else { return }
         write(admitted, now: now)
@@ -98,8 +108,48 @@ struct EventPath {
         var summaries = gate.takeExpired(now: now)
         for name in scriptGates.keys { summaries += scriptGates[name]?.takeExpired(now: now) ?? [] }
         for summary in summaries { write(summary, now: now) }
+        flush(now: now)
+    }
+
+    /// Tries the output, as far as what waits is committed.
+    mutating func flush(now: UInt64) {
         output.flush(now: now)
         if let report = output.takeRecoveredLoss() { write(Notices.journalLoss(report), now: now) }
+    }
+
+    // MARK: What another process goes on with
+
+    /// True if something is not in the committed state.
+    var isUncommitted: Bool { isUndecided || output.isUncommitted }
+
+    /// Puts the state in force; false if it has no room.
+    mutating func commit(_ state: StateText) -> Bool {
+        isUndecided = false
+        return output.commit(state.text)
+    }
+
+    func save(to state: inout StateText) {
+        state.add("sequence", numbers: nextSequence)
+        output.save(to: &state)
+        for rule in Set(earlier.keys).union(ledgers.flatMap(\.keys)) {
+            state.add("decided", rule.text, account: decided(rule))
+        }
+    }
+
+    mutating func restore(_ state: StateText, now: UInt64) throws(StateText.Problem) {
+        let sequence = try state.number("sequence")
+        for line in state["decided"] { earlier[RuleName(try line.word(0))] = try line.account(1) }
+        try output.restore(state, now: now)
+        composer = RecordComposer(backend: backend, priorities: composer.priorities, nextSequence: sequence)
+    }
+
+    private var ledgers: [[RuleName: RuleAccount]] { [gate.ledger] + scriptGates.values.map(\.ledger) }
+
+    /// What gates have decided about a rule's events, in this process and before.
+    private func decided(_ rule: RuleName) -> RuleAccount {
+        var sum = earlier[rule] ?? RuleAccount()
+        for ledger in ledgers { if let account = ledger[rule] { sum = sum + account } }
+        return sum
     }
 
     /// Every outstanding summary, to be written with `write`.
@@ -120,8 +170,7 @@ struct EventPath {
 
     /// The account of a rule of which the kernel counted `kernel`.
     func account(_ rule: RuleName, kernel: RuleAccount) -> RuleAccount {
-        let decided =
-            gate.ledger[rule] ?? scriptGates.values.lazy.compactMap { $0.ledger[rule] }.first ?? RuleAccount()
+        let decided = decided(rule)
         let delivery = output.deliveries[rule] ?? Delivery()
         var account = kernel
         account.deduplicated += decided.deduplicated

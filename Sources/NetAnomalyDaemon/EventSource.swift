@@ -59,4 +59,21 @@ protocol EventSource: AnyObject {
     func finishStop(now: UInt64, deadline: UInt64, letOutputCatchUp: () -> Void) throws(BackendError)
     /// Members of its object in the status.
     var statusMembers: [(String, JSON)] { get }
+
+    /// True if it has brought something whose source is kept until `release`.
+    var isUncommitted: Bool { get }
+    /// What it brought is in the committed state.
+    func release()
+    /// What another process has to know to go on with it.
+    func save(to state: inout StateText)
+    /// A rule's account as far as it ends with this process.
+    func accountToCarry(of rule: RuleName) -> RuleAccount
+}
+
+/// A source that ends with the process leaves its accounts, and that is all.
+extension EventSource {
+    var isUncommitted: Bool { false }
+    func release() {}
+    func save(to state: inout StateText) {}
+    func accountToCarry(of rule: RuleName) -> RuleAccount { account(of: rule) }
 }

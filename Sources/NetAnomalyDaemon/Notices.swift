@@ -12,22 +12,41 @@ enum Notices {
     static let probeDegraded = (RuleName("daemon-probe-degraded"), MessageID("125b42de5ae447d29be379496f2bf50f"))
     static let accounting = (RuleName("daemon-accounting"), MessageID("231a2eb1f4ac47c8bd90d57de20520ff"))
     static let journalLoss = (RuleName("daemon-journal-loss"), MessageID("beed658222ff4700a17622f02d2be7f7"))
+    static let stateDiscarded = (RuleName("daemon-state-discarded"), MessageID("c944d2f5f20f485ebfcafca8b52224aa"))
     static let balanceError = (RuleName("daemon-balance-error"), MessageID("7e641d85b0974d39b1886f3e4ed9bf91"))
 
     /// All of them, for the catalog's and the manual's tests.
     static let all =
         [
             started, stopped, reloaded, reloadFailed, probeDegraded, accounting, journalLoss, balanceError,
+            stateDiscarded,
         ] + aboutBackends
 
-    static func started(watched: String, rules: Int) -> DaemonNotice {
-        notice(
+    /// - Parameter waiting: bytes of events that had come since the process before ended; nil if this is the first.
+    static func started(watched: String, rules: Int, waiting: UInt64?) -> DaemonNotice {
+        let before = waiting.map { ", without a gap since the process before (\($0) bytes of events waited)" } ?? ""
+        return notice(
             started, .info,
-            "Watching with \(watched) and \(rules) rules, version \(daemonVersion)",
+            "Watching with \(watched) and \(rules) rules, version \(daemonVersion)\(before)",
             [Field(.version, daemonVersion)])
     }
 
-    static func stopped(reason: String) -> DaemonNotice { notice(stopped, .info, "Stopped: \(reason)", []) }
+    /// - Parameter goesOn: whether the kernel's programs are left to the next process.
+    static func stopped(reason: String, goesOn: Bool) -> DaemonNotice {
+        let rest = goesOn ? "; what happens now waits in the kernel for the next start" : ""
+        return notice(stopped, .info, "Stopped: \(reason)\(rest)", [])
+    }
+
+    /// - Parameters:
+    ///   - part: a detector, or `all`.
+    ///   - lost: events that were in its ring; nil if that cannot be known.
+    static func stateDiscarded(of part: String, because reason: String, _ lost: UInt64?) -> DaemonNotice {
+        let what = part == "all" ? "The state of the process before" : "What the process before left of \(part)"
+        let events = lost.map { "; \($0) events were lost with it" } ?? ""
+        return notice(
+            stateDiscarded, .notice, "\(what) is not gone on with: \(reason)\(events)",
+            [Field(.problem, reason)] + (lost.map { [Field(.lostRing, String($0))] } ?? []))
+    }
 
     static func reloaded(changes: [String]) -> DaemonNotice {
         let text = changes.isEmpty ? "nothing changed" : changes.joined(separator: "; ")

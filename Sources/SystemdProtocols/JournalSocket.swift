@@ -1,4 +1,5 @@
 public import AnomalyModel
+import CLinux
 import Glibc
 
 /// A connected, non-blocking datagram socket to journald.
@@ -71,33 +72,22 @@ public final class JournalSocket: RecordTransport {
     }
 
     /// Sends one entry; if the receiver is gone, connects again once and repeats.
-    public func send(_ bytes: [UInt8]) -> SendOutcome {
+    public func send(_ record: OutgoingRecord) -> SendOutcome {
         if !isConnected {
             isConnected = address.connect(descriptor)
             if !isConnected { return .unreachable(errno) }
         }
-        var failure = transmit(bytes)
+        var failure = record.send(to: descriptor)
         if Self.receiverGone.contains(failure) {
             isConnected = address.connect(descriptor)
             if !isConnected { return .unreachable(errno) }
-            failure = transmit(bytes)
+            failure = record.send(to: descriptor)
         }
         return switch failure {
         case 0: .sent
         case EAGAIN: .wouldBlock
         case EMSGSIZE, EINVAL: .refused(failure)
         default: .unreachable(failure)
-        }
-    }
-
-    /// 0 or errno.
-    private func transmit(_ bytes: [UInt8]) -> Int32 {
-        while true {
-            let sent = bytes.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-            if sent >= 0 { return 0 }
-            if errno != EINTR { return errno }
         }
     }
 

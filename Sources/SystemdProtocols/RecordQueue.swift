@@ -50,22 +50,6 @@ public struct RecordQueue {
     /// Longest pause when there is no receiver.
     public static let maxRetryNanoseconds: UInt64 = 5_000_000_000
 
-    private struct Item {
-        var bytes: [UInt8]
-        var account: Account
-    }
-
-    /// Whose events are settled with a record, and how many of each.
-    private struct Account {
-        let rule: RuleName
-        let also: [RuleName]
-        let events: UInt64
-
-        init(_ record: Record) {
-            (rule, also, events) = (record.rule, record.also, record.events)
-        }
-    }
-
     private enum State {
         case open
         case awaitingWritable
@@ -74,30 +58,41 @@ public struct RecordQueue {
     }
 
     private let transport: any RecordTransport
+    private let memory: StateMemory
+    private let isKept: Bool
     private var state = State.open
-    private var items: [Item] = []
-    /// Items before it are gone.
-    private var head = 0
-    private var waitingBytes = 0
+    private var records: WaitingRecords
+    /// Records from this place on are not in the committed state: they may not be sent yet.
+    private var committedEnd: UInt64 = 0
+    /// Records that were sent, or refused, since the commit.
+    private var settled = 0
     private var scratch: [UInt8] = []
-    private var unreported: LossReport?
+    var unreported: LossReport?
     private var isDeliveringSinceLoss = false
 
     /// What became of each rule's events so far; one entry per rule.
-    public private(set) var deliveries: [RuleName: Delivery] = [:]
+    public internal(set) var deliveries: [RuleName: Delivery] = [:]
     /// All records lost so far, by cause.
-    public private(set) var losses: [LossCause: UInt64] = [:]
+    public internal(set) var losses: [LossCause: UInt64] = [:]
 
     /// Starts empty.
-    public init(transport: any RecordTransport) {
+    ///
+    /// - Parameters:
+    ///   - memory: where records wait.
+    ///   - isKept: whether another process may go on with the memory. Then a record is sent only after a `commit`, so
+    ///     that it is never sent by one that does not know of it.
+    public init(transport: any RecordTransport, memory: StateMemory, isKept: Bool = false) {
         self.transport = transport
+        self.memory = memory
+        self.isKept = isKept
+        records = WaitingRecords(in: memory)
     }
 
     /// What to wait on when `wantsWritable`.
     public var descriptor: Int32 { transport.descriptor }
 
     /// Records that wait.
-    public var waiting: Int { items.count - head }
+    public var waiting: Int { records.count }
 
     /// True if `flush` should be called when the descriptor is writable.
     public var wantsWritable: Bool {
@@ -123,36 +118,79 @@ public struct RecordQueue {
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
     public mutating func enqueue(_ record: Record, now: UInt64) {
-        if isReaderGone { return lose(.readerGone, Account(record), now) }
+        let account = RecordAccount(record)
+        if isReaderGone { return lose(.readerGone, account, now) }
         scratch.removeAll(keepingCapacity: true)
         transport.encode(record, into: &scratch)
-        if waiting == 0, case .open = state, settle(scratch, Account(record), now: now) { return }
         let isPreferred = record.events == 0 || record.priority <= .error
         let share = isPreferred ? 8 : 7
-        guard waiting < Self.maxRecords / 8 * share, waitingBytes + scratch.count <= Self.maxBytes / 8 * share else {
-            return lose(.queueFull, Account(record), now)
-        }
-        waitingBytes += scratch.count
-        items.append(Item(bytes: scratch, account: Account(record)))
+        guard waiting < Self.maxRecords / 8 * share, records.bytes + scratch.count <= Self.maxBytes / 8 * share,
+            records.append(scratch, account)
+        else { return lose(.queueFull, account, now) }
+        if !isKept, waiting == 1, case .open = state { flush(now: now) }
     }
 
-    /// Delivers what waits, until the output is slow or away again.
+    /// Delivers what waits, until the output is slow or away again, or until a `commit` is needed first.
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds; before `nextRetry` nothing is tried.
     public mutating func flush(now: UInt64) {
         if let nextRetry, now < nextRetry { return }
-        while head < items.count {
-            let item = items[head]
-            guard settle(item.bytes, item.account, now: now) else { return }
-            removeFirst()
+        while let item = records.first, mayLeave(item) {
+            let outcome = transport.send(memory.outgoing(at: item.offset, count: item.count, receipt: settled))
+            guard settle(outcome, item.account, now: now) else { return }
+            memory.note(outcome, receipt: settled)
+            if isKept { settled += 1 }
+            records.removeFirst()
+        }
+    }
+
+    private func mayLeave(_ item: WaitingRecords.Item) -> Bool {
+        !isKept || (item.end <= committedEnd && settled < StateMemory.receipts)
+    }
+
+    /// True if records wait for nothing but a `commit`.
+    public var needsCommit: Bool {
+        guard isKept, let item = records.first, !mayLeave(item) else { return false }
+        if case .open = state { return true }
+        return false
+    }
+
+    /// True if something is not in the committed state.
+    public var isUncommitted: Bool { isKept && (settled > 0 || records.range.end != committedEnd) }
+
+    /// Puts the state in force that another process would go on with.
+    ///
+    /// - Parameter text: all there is to know, with `stateLines` among it.
+    public mutating func commit(_ text: String) -> Bool {
+        guard memory.commit(text) else { return false }
+        settled = 0
+        committedEnd = records.range.end
+        return true
+    }
+
+    /// From where to where records lie in the memory.
+    var waitingRange: (first: UInt64, end: UInt64) { records.range }
+
+    /// Finds the records that another process left; false if they cannot be read.
+    mutating func restoreRecords(from first: UInt64, to end: UInt64) -> Bool {
+        committedEnd = end
+        return records.restore(from: first, to: end)
+    }
+
+    /// Books what the other process had sent after its last commit.
+    mutating func settleByReceipts(now: UInt64) {
+        while settled < StateMemory.receipts, let outcome = memory.fate(receipt: settled), let item = records.first {
+            _ = settle(outcome, item.account, now: now)
+            settled += 1
+            records.removeFirst()
         }
     }
 
     /// Gives up what waits, at the end of a stop.
     public mutating func abandon(now: UInt64) {
-        while head < items.count {
-            lose(.unsentAtStop, items[head].account, now)
-            removeFirst()
+        while let item = records.first {
+            lose(.unsentAtStop, item.account, now)
+            records.removeFirst()
         }
     }
 
@@ -164,8 +202,8 @@ public struct RecordQueue {
     }
 
     /// True if the record's fate is decided; false if it has to wait.
-    private mutating func settle(_ bytes: [UInt8], _ account: Account, now: UInt64) -> Bool {
-        switch transport.send(bytes) {
+    private mutating func settle(_ outcome: SendOutcome, _ account: RecordAccount, now: UInt64) -> Bool {
+        switch outcome {
         case .sent:
             state = .open
             isDeliveringSinceLoss = true
@@ -190,12 +228,12 @@ public struct RecordQueue {
         }
     }
 
-    private mutating func book(_ account: Account, _ fate: WritableKeyPath<Delivery, UInt64>) {
+    private mutating func book(_ account: RecordAccount, _ fate: WritableKeyPath<Delivery, UInt64>) {
         deliveries[account.rule, default: Delivery()][keyPath: fate] += account.events
         for rule in account.also { deliveries[rule, default: Delivery()][keyPath: fate] += account.events }
     }
 
-    private mutating func lose(_ cause: LossCause, _ account: Account, _ now: UInt64) {
+    private mutating func lose(_ cause: LossCause, _ account: RecordAccount, _ now: UInt64) {
         book(account, \.lost)
         losses[cause, default: 0] += 1
         var report = unreported ?? LossReport(firstBoottimeNanoseconds: now, lastBoottimeNanoseconds: now)
@@ -203,19 +241,5 @@ public struct RecordQueue {
         report.lastBoottimeNanoseconds = now
         unreported = report
         isDeliveringSinceLoss = false
-    }
-
-    private mutating func removeFirst() {
-        waitingBytes -= items[head].bytes.count
-        items[head].bytes = []
-        head += 1
-        if head == items.count {
-            // The storage goes too: a queue is empty almost always.
-            items = []
-            head = 0
-        } else if head >= 512, head * 2 >= items.count {
-            items.removeFirst(head)
-            head = 0
-        }
     }
 }

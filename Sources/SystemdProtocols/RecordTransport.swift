@@ -25,5 +25,5 @@ public protocol RecordTransport: AnyObject {
     /// Hands over one encoded record.
     ///
     /// After any outcome that keeps the record, the next call must bring the same bytes: part of them may be written.
-    func send(_ bytes: [UInt8]) -> SendOutcome
+    func send(_ record: OutgoingRecord) -> SendOutcome
 }

@@ -7,6 +7,10 @@ import Glibc
 /// The libbpf binding: only files of this target touch libbpf's pointers. Owns the `bpf_object` and its links; lives on the loop's thread.
 struct LoadedObject: ~Copyable {
     private let object: OpaquePointer
+    /// What its maps look like: an object of the same number can go on with them.
+    let layout: UInt64
+    /// Why it has maps of its own although others were offered; nil if it has taken those, or none were.
+    let obstacle: String?
     private var links: [String: OpaquePointer] = [:]
 
     /// The kernel's own types, read from there as an ordinary file.
@@ -20,19 +24,26 @@ struct LoadedObject: ~Copyable {
     /// - Parameters:
     ///   - without: programs that this kernel does not take.
     ///   - entries: sizes of maps, by name.
+    ///   - inherited: maps to go on with, if they fit.
     /// - Throws: errno as libbpf gives it; `LibbpfLog` holds what libbpf said.
-    init(_ image: ProbeObject, without: Set<String> = [], entries: [String: UInt32] = [:]) throws(LoadFailure) {
+    init(
+        _ image: ProbeObject, without: Set<String> = [], entries: [String: UInt32] = [:],
+        inherited: InheritedSession? = nil
+    ) throws(LoadFailure) {
+        let loaded: (object: OpaquePointer, layout: UInt64, obstacle: String?)
         do {
-            object = try Self.load(image, types: nil, without: without, entries: entries)
+            loaded = try Self.load(image, types: nil, without: without, entries: entries, inherited)
         } catch {
             guard error.code == EPERM else { throw error }
-            object = try Self.load(image, types: Self.kernelTypes, without: without, entries: entries)
+            loaded = try Self.load(image, types: Self.kernelTypes, without: without, entries: entries, inherited)
         }
+        (object, layout, obstacle) = loaded
     }
 
     private static func load(
-        _ image: ProbeObject, types: String?, without: Set<String>, entries: [String: UInt32]
-    ) throws(LoadFailure) -> OpaquePointer {
+        _ image: ProbeObject, types: String?, without: Set<String>, entries: [String: UInt32],
+        _ inherited: InheritedSession?
+    ) throws(LoadFailure) -> (object: OpaquePointer, layout: UInt64, obstacle: String?) {
         LibbpfLog.start()
         guard let opened = open(image, types: types) else { throw LoadFailure(code: errno, log: LibbpfLog.lines) }
         for name in without {
@@ -43,13 +54,29 @@ struct LoadedObject: ~Copyable {
             guard let map = bpf_object__find_map_by_name(opened, name) else { continue }
             bpf_map__set_max_entries(map, count)
         }
+        let layout = na_layout_digest(opened)
+        let obstacle = inherited?.obstacle(layout: layout, entries: entries)
+        if let inherited, obstacle == nil { try reuse(inherited, in: opened) }
         let result = bpf_object__load(opened)
         guard result == 0 else {
             let log = LibbpfLog.lines
             bpf_object__close(opened)
             throw LoadFailure(code: -result, log: log)
         }
-        return opened
+        return (opened, layout, obstacle)
+    }
+
+    private static func reuse(_ inherited: InheritedSession, in opened: OpaquePointer) throws(LoadFailure) {
+        for name in ProbeSession.inheritedMaps {
+            guard let descriptor = inherited.mapsByName[name],
+                let map = bpf_object__find_map_by_name(opened, name)
+            else { continue }
+            let result = bpf_map__reuse_fd(map, descriptor)
+            guard result == 0 else {
+                bpf_object__close(opened)
+                throw LoadFailure(code: -result, log: LibbpfLog.lines)
+            }
+        }
     }
 
     private static func open(_ image: ProbeObject, types: String?) -> OpaquePointer? {
@@ -86,6 +113,9 @@ struct LoadedObject: ~Copyable {
         links.removeAll()
     }
 
+    /// The descriptors that hold the programs on their hooks.
+    var linkDescriptors: [CInt] { links.values.map { bpf_link__fd($0) } }
+
     /// The descriptor of a map; negative when there is none.
     func mapDescriptor(_ name: String) -> CInt { bpf_object__find_map_fd_by_name(object, name) }
 
@@ -112,17 +142,15 @@ struct LoadedObject: ~Copyable {
         if result != 0 { throw .failed(what: "Cannot read a BPF map", code: -result) }
     }
 
-    /// Reads one slot of a per-CPU array map and adds the CPUs' values up with `add`.
+    /// Reads one slot of a per-CPU array map: a value for each CPU.
     func readPerCPU<Value: BitwiseCopyable>(
-        _ map: CInt, slot: UInt32, cpus: Int, zero: Value, add: (inout Value, Value) -> Void
-    ) throws(BackendError) -> Value {
+        _ map: CInt, slot: UInt32, cpus: Int, zero: Value
+    ) throws(BackendError) -> [Value] {
         var key = slot
         var values = [Value](repeating: zero, count: cpus)
         let result = values.withUnsafeMutableBytes { bpf_map_lookup_elem(map, &key, $0.baseAddress) }
         if result != 0 { throw .failed(what: "Cannot read a BPF map", code: -result) }
-        var sum = zero
-        values.forEach { add(&sum, $0) }
-        return sum
+        return values
     }
 
     /// Writes one slot of an array map.

@@ -3,73 +3,10 @@ internal import CDetectorEvents
 import CLibbpf
 import Glibc
 
-/// How one probe fares on this kernel.
-public enum ProbeState: Sendable, Equatable {
-    case attached
-    /// The kernel has no such hook, with the reason in words.
-    case missing(String)
-    /// Not attached although there is such a hook, with the reason in words.
-    case failed(String)
-
-    /// Why it is not attached; nil where it is.
-    public var reason: String? {
-        switch self {
-        case .attached: nil
-        case .missing(let reason), .failed(let reason): reason
-        }
-    }
-}
-
-/// What the kernel counted for one rule: `RuleAccount`'s kernel part, and what was put into the ring.
-public struct KernelTotals: Sendable, Equatable {
-    /// Everything but `written` and `lostJournal`, which only the daemon can know.
-    public var account = RuleAccount()
-    /// Events put into the ring.
-    public var emitted: UInt64 = 0
-
-    /// Nothing counted.
-    public init() {}
-}
-
-/// One rule's settings for the in-kernel gate.
-public struct KernelRuleSettings: Sendable, Equatable {
-    /// Whether the rule is judged at all.
-    public var isEnabled: Bool
-    /// Events of one key within this time of its last entry are only counted; 0 emits all.
-    public var dedupIntervalNanoseconds: UInt64
-    /// With `rateLimitBurst`: how many entries of the rule are let through in this time.
-    public var rateLimitIntervalNanoseconds: UInt64
-    /// At least 1.
-    public var rateLimitBurst: UInt32
-    /// The rule's own number, 0 if it has none.
-    public var threshold: UInt32
-
-    /// Makes settings.
-    public init(
-        isEnabled: Bool, dedupIntervalNanoseconds: UInt64, rateLimitIntervalNanoseconds: UInt64,
-        rateLimitBurst: UInt32, threshold: UInt32
-    ) {
-        self.isEnabled = isEnabled
-        self.dedupIntervalNanoseconds = dedupIntervalNanoseconds
-        self.rateLimitIntervalNanoseconds = rateLimitIntervalNanoseconds
-        self.rateLimitBurst = rateLimitBurst
-        self.threshold = threshold
-    }
-}
-
-/// What a sweep of the key table found.
-public struct SweepResult: Sendable, Equatable {
-    /// Keys still in the table.
-    public var keys: Int
-    /// When the next key wants attention, CLOCK_BOOTTIME; nil when the table is empty.
-    public var nextNanoseconds: UInt64?
-    /// Summaries are left that found no room in the ring or no budget: drain, then sweep again.
-    public var isIncomplete: Bool
-}
-
 /// One detector's kernel half at work: its BPF object, its ring, its gate.
 ///
-/// Records reach `onRecord` during `drain()`, on the caller's thread. Not Sendable: the event loop owns it.
+/// Records reach `onRecord` during `drain()`, on the caller's thread, and stay in the ring until `release()`.
+/// Not Sendable: the event loop owns it.
 public final class ProbeSession {
     /// Records one drain takes: a flood of what the limits let through must not keep the loop from all else.
     private static let drainBudget = 512
@@ -78,8 +15,16 @@ public final class ProbeSession {
     /// Summaries one sweep may write: half of what the ring holds, so that events keep their room.
     private static let sweepBudget: UInt32 = 200
 
+    /// Where the detector remembers: what a session of another process goes on with. All else is configuration, or is
+    /// only used while a program runs.
+    static let inheritedMaps = ["events", "keys", "totals", "overflows", "buckets"] + optionalMaps
+    /// Those that not every detector has.
+    static let optionalMaps = ["memory", "forgotten", "last_sent", "last_heard"]
+    /// Switches the programs on.
+    static let configMap = "config"
+
     private var object: LoadedObject
-    private var ring: OpaquePointer?
+    private var ring = na_ring()
     private let probes: [Probe]
     private let cpus = Int(libbpf_num_possible_cpus())
     private let settingsMap: CInt
@@ -87,14 +32,14 @@ public final class ProbeSession {
     private let forgottenMap: CInt
     private let memorySets: UInt32
     /// Of the memory's hash, so that nobody outside can choose what is forgotten.
-    private let seed = UInt64.random(in: 1...UInt64.max)
+    private let seed: UInt64
+    /// When the session began that this one goes on with.
+    private let inheritedStart: UInt64?
     private var trust = TrustMaps()
     private var startedNanoseconds: UInt64 = 0
     private let onRecord: (UnsafeRawBufferPointer) -> Void
     /// Why programs were left out when the object was loaded.
     private let refused: [String: ProbeState]
-    /// Records of the drain that runs.
-    private var drained = 0
     /// Each probe's state, in the detector's order.
     public private(set) var states: [ProbeState] = []
 
@@ -106,37 +51,43 @@ public final class ProbeSession {
         let ways = UInt32(NA_MEMORY_WAYS)
         memorySets = (request.maxMemory + ways - 1) / ways
         let entries = ["keys": request.maxKeys, "memory": memorySets]
-        object = try Self.load(request.images, probes: request.probes, entries: entries, refused: &refused)
+        object = try Self.load(request, entries: entries, refused: &refused)
+        let before = object.obstacle == nil ? request.inherited?.configuration : nil
+        seed = before?.seed ?? .random(in: 1...UInt64.max)
+        inheritedStart = before?.started_ns
         self.refused = refused
         probes = request.probes
         onRecord = request.onRecord
         settingsMap = object.mapDescriptor("settings")
         totalsMap = object.mapDescriptor("totals")
         forgottenMap = object.mapDescriptor("forgotten")
-        try openRing()
+        try openRing(from: before == nil ? nil : request.inherited?.position)
     }
 
     deinit {
-        if let ring { ring_buffer__free(ring) }
+        if ring.bytes > 0 { na_ring_close(&ring) }
     }
 
     private static func load(
-        _ images: [ProbeObject], probes: [Probe], entries: [String: UInt32], refused: inout [String: ProbeState]
+        _ request: SessionRequest, entries: [String: UInt32], refused: inout [String: ProbeState]
     ) throws(BackendError) -> LoadedObject {
-        for image in images.dropLast() {
-            if let object = try? LoadedObject(image, entries: entries) { return object }
+        for image in request.images.dropLast() {
+            if let object = try? LoadedObject(image, entries: entries, inherited: request.inherited) { return object }
         }
-        guard let image = images.last else { throw .unusable(object: "detector", reason: "it has no programs") }
-        return try load(image, probes: probes, entries: entries, refused: &refused)
+        guard let image = request.images.last else { throw .unusable(object: "detector", reason: "it has no programs") }
+        return try load(image, request, entries: entries, refused: &refused)
     }
 
     /// Loads what can be loaded: a program that the kernel does not take is left out and the rest tried again.
     private static func load(
-        _ image: ProbeObject, probes: [Probe], entries: [String: UInt32], refused: inout [String: ProbeState]
+        _ image: ProbeObject, _ request: SessionRequest, entries: [String: UInt32],
+        refused: inout [String: ProbeState]
     ) throws(BackendError) -> LoadedObject {
+        let probes = request.probes
         while true {
             do {
-                return try LoadedObject(image, without: Set(refused.keys), entries: entries)
+                return try LoadedObject(
+                    image, without: Set(refused.keys), entries: entries, inherited: request.inherited)
             } catch {
                 if error.code == EPERM || error.code == EACCES && error.program == nil { throw .refused }
                 if error.program == sweepProgram { throw .kernelTooOld }
@@ -166,17 +117,22 @@ public final class ProbeSession {
         return .failed("the kernel does not accept the program for \(probe.hook) (\(said))")
     }
 
-    private func openRing() throws(BackendError) {
-        let context = Unmanaged.passUnretained(self).toOpaque()
-        ring = ring_buffer__new(object.mapDescriptor("events"), receiveRecord, context, nil)
-        if ring == nil { throw .failed(what: "Cannot map the ring buffer", code: errno) }
+    private func openRing(from position: UInt64?) throws(BackendError) {
+        let descriptor = object.mapDescriptor("events")
+        var facts = bpf_map_info()
+        guard na_map_facts(descriptor, &facts) != 0 else {
+            throw .failed(what: "Cannot ask for the size of the ring buffer", code: errno)
+        }
+        let failure = na_ring_open(&ring, descriptor, UInt64(facts.max_entries))
+        guard failure == 0 else { throw .failed(what: "Cannot map the ring buffer", code: failure) }
+        if let position { na_ring_skip(&ring, position) }
     }
 
     /// Attaches every loaded program to its hook and notes how each fared.
     ///
     /// - Parameter now: CLOCK_BOOTTIME; what was before is not known to rules that remember.
     public func attach(now: UInt64) {
-        startedNanoseconds = now
+        startedNanoseconds = inheritedStart ?? now
         states = probes.map { probe in
             if let state = refused[probe.program] { return state }
             guard let code = object.attach(probe.program) else { return .attached }
@@ -185,22 +141,57 @@ public final class ProbeSession {
     }
 
     /// Takes the programs off their hooks; what is in the ring and the key table can still be fetched.
-    public func detach() { object.detachAll() }
+    public func detach() {
+        // Whoever keeps the links' descriptors keeps the programs on their hooks: they must not count any more.
+        _ = try? object.write(object.mapDescriptor(Self.configMap), slot: 0, na_config())
+        object.detachAll()
+    }
 
     /// Readable when events wait.
-    public var descriptor: CInt { ring.map { ring_buffer__epoll_fd($0) } ?? -1 }
+    public var descriptor: CInt { object.mapDescriptor("events") }
 
     /// Hands waiting records to `onRecord`, a bounded number of them, and returns how many there were.
-    ///
-    /// The descriptor stays readable while there are more.
     @discardableResult
     public func drain() -> Int {
-        guard let ring else { return 0 }
-        drained = 0
-        // Its answer is the last callback's refusal, or a count we have already.
-        _ = ring_buffer__consume(ring)
+        var drained = 0
+        while drained < Self.drainBudget, let record = nextRecord() {
+            onRecord(record)
+            drained += 1
+        }
         return drained
     }
+
+    private func nextRecord() -> UnsafeRawBufferPointer? {
+        var count = 0
+        guard let bytes = na_ring_next(&ring, &count) else { return nil }
+        return UnsafeRawBufferPointer(start: bytes, count: count)
+    }
+
+    /// Gives the room of the drained records back: what they led to is kept, or nobody will ask.
+    ///
+    /// - Returns: true if more waits, of which the descriptor may not tell.
+    public func release() -> Bool {
+        na_ring_release(&ring)
+        return na_ring_has_more(&ring) != 0
+    }
+
+    /// Bytes of records in the ring that were not drained yet.
+    public var waitingBytes: UInt64 { na_ring_waiting(&ring) }
+
+    // MARK: What another process may go on with
+
+    /// See `InheritedSession`.
+    public var layout: UInt64 { object.layout }
+    /// Up to where the ring was drained.
+    public var position: UInt64 { ring.position }
+    /// Why it does not go on with what was inherited; nil if it does, or nothing was.
+    public var obstacle: String? { object.obstacle }
+    /// True if its tables are those of a session of another process.
+    public var isContinued: Bool { inheritedStart != nil }
+    /// Where it remembers.
+    public var keptMaps: [CInt] { Self.inheritedMaps.map { object.mapDescriptor($0) }.filter { $0 >= 0 } }
+    /// What holds its programs on their hooks, and what switches them on.
+    public var keptHooks: [CInt] { object.linkDescriptors + [object.mapDescriptor(Self.configMap)] }
 
     /// Puts the rules' settings and what is trusted in force, at once and without detaching anything.
     ///
@@ -220,7 +211,7 @@ public final class ProbeSession {
             started_ns: startedNanoseconds, seed: seed, enabled: enabled, memory_sets: memorySets,
             has_globs: tables.namesInterfaces ? 1 : 0, has_trust: tables.namesSenders ? 1 : 0,
             generation: trust.generation, reserved: 0)
-        try object.write(object.mapDescriptor("config"), slot: 0, config)
+        try object.write(object.mapDescriptor(Self.configMap), slot: 0, config)
     }
 
     /// Tells the programs where members of modules' structures are, as far as the modules are loaded.
@@ -237,24 +228,8 @@ public final class ProbeSession {
 
     /// What the kernel counted for the rule of that number since the session began.
     public func totals(rule: Int) throws(BackendError) -> KernelTotals {
-        let sum = try object.readPerCPU(totalsMap, slot: UInt32(rule), cpus: cpus, zero: na_rule_totals()) { sum, one in
-            sum.seen += one.seen
-            sum.emitted += one.emitted
-            sum.deduplicated += one.deduplicated
-            sum.limited += one.limited
-            sum.overflow += one.overflow
-            sum.lost_ring += one.lost_ring
-            sum.trusted += one.trusted
-        }
-        var totals = KernelTotals()
-        totals.emitted = sum.emitted
-        totals.account.seen = sum.seen
-        totals.account.deduplicated = sum.deduplicated
-        totals.account.limited = sum.limited
-        totals.account.overflow = sum.overflow
-        totals.account.lostRing = sum.lost_ring
-        totals.account.trusted = sum.trusted
-        return totals
+        let values = try object.readPerCPU(totalsMap, slot: UInt32(rule), cpus: cpus, zero: na_rule_totals())
+        return KernelTotals(perCPU: values)
     }
 
     /// Writes summaries of quiet keys into the ring and forgets idle keys.
@@ -280,25 +255,9 @@ public final class ProbeSession {
     public func forgotten() -> UInt64 {
         // Only detectors with rules about repetition have the map.
         guard forgottenMap >= 0 else { return 0 }
-        return (try? object.readPerCPU(forgottenMap, slot: 0, cpus: cpus, zero: UInt64(0)) { $0 += $1 }) ?? 0
+        return (try? object.readPerCPU(forgottenMap, slot: 0, cpus: cpus, zero: UInt64(0)))?.reduce(0, +) ?? 0
     }
 
     /// Kernel memory that programs and maps take, in bytes.
     public func kernelMemoryBytes() -> UInt64 { object.kernelMemoryBytes() }
-
-    /// Takes one record; a negative answer ends the drain behind it.
-    fileprivate func receive(_ record: UnsafeRawBufferPointer) -> CInt {
-        onRecord(record)
-        drained += 1
-        return drained < Self.drainBudget ? 0 : -EAGAIN
-    }
-}
-
-/// libbpf's callback: the context is the session, which outlives the ring it owns.
-private func receiveRecord(
-    context: UnsafeMutableRawPointer?, data: UnsafeMutableRawPointer?, size: Int
-) -> CInt {
-    guard let context, let data else { return 0 }
-    return Unmanaged<ProbeSession>.fromOpaque(context).takeUnretainedValue()
-        .receive(UnsafeRawBufferPointer(start: data, count: size))
 }

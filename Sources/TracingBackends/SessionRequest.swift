@@ -11,18 +11,21 @@ public struct SessionRequest {
     public let maxKeys: UInt32
     /// Entries of the memory for rules about repetition, rounded up to whole sets.
     public let maxMemory: UInt32
+    /// What the process before has left, to go on with.
+    public let inherited: InheritedSession?
     /// Takes each record of the ring, during `drain()`.
     public let onRecord: (UnsafeRawBufferPointer) -> Void
 
     /// Asks for a session.
     public init(
         images: [ProbeObject], probes: [Probe], maxKeys: UInt32, maxMemory: UInt32,
-        onRecord: @escaping (UnsafeRawBufferPointer) -> Void
+        inherited: InheritedSession? = nil, onRecord: @escaping (UnsafeRawBufferPointer) -> Void
     ) {
         self.images = images
         self.probes = probes
         self.maxKeys = maxKeys
         self.maxMemory = maxMemory
+        self.inherited = inherited
         self.onRecord = onRecord
     }
 }

@@ -2,7 +2,7 @@ import NetAnomalyDaemon
 
 /// The command line, parsed.
 ///
-/// By hand: ten options do not justify the 4 MB that an argument parser adds to a daemon.
+/// By hand: eleven options do not justify the 4 MB that an argument parser adds to a daemon.
 struct Invocation: Equatable {
     enum Action: String, CaseIterable {
         case run = ""
@@ -38,6 +38,7 @@ struct Invocation: Equatable {
                 }
                 options.output = output
             case "--json": asJSON = true
+            case "--keep-state": options.keepsState = true
             case "-h": action = .help
             default:
                 guard let known = Action(rawValue: argument), known != .run else {
@@ -74,7 +75,7 @@ struct Invocation: Equatable {
     }
 
     static let help = """
-        Usage: netanomalyd [--config FILE] [--output auto|journal|json|text] [--control SOCKET]
+        Usage: netanomalyd [--config FILE] [--output auto|journal|json|text] [--control SOCKET] [--keep-state]
                netanomalyd --check-config|--dump-config [--config FILE]
                netanomalyd --list-rules [--json]
                netanomalyd --reload [--control SOCKET]
@@ -86,6 +87,8 @@ struct Invocation: Equatable {
           --config FILE      read FILE (and FILE.d/*.conf) instead of /etc/netanomaly.conf and its drop-ins
           --output WHERE     auto (the journal if there is one, else text on stderr), journal, json or text (stdout)
           --control SOCKET   control socket, default \(DaemonOptions.defaultControlPath)
+          --keep-state       for a service of systemd with FileDescriptorStoreMax=: the kernel's programs watch on while
+                             the daemon is restarted, and the next process goes on where this one stopped
           --check-config     print every problem of the configuration; exit 78 if there is one
           --dump-config      print the configuration in force and where each value comes from
           --list-rules       print all rules; --json for scripts

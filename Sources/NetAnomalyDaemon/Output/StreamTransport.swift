@@ -33,11 +33,12 @@ final class StreamTransport: RecordTransport {
         render(record, &bytes)
     }
 
-    func send(_ bytes: [UInt8]) -> SendOutcome {
+    func send(_ record: OutgoingRecord) -> SendOutcome {
+        let bytes = record.bytes
         while written < bytes.count {
             if let obstacle = obstacle() { return obstacle }
             let end = min(bytes.count, written + Int(PIPE_BUF))
-            let count = bytes[written..<end].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            let count = write(descriptor, bytes.baseAddress.map { $0 + written }, end - written)
             if count >= 0 {
                 written += count
             } else if errno != EINTR {

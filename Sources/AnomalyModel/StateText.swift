@@ -1,0 +1,120 @@
+/// What one process leaves to the next: lines of words, each line beginning with what it is about.
+///
+/// Every stage adds its lines and reads them again. Text comes from another process, perhaps of another version, so
+/// nothing in it is believed: a line that is not as it should be makes the whole of it unusable.
+public struct StateText: Sendable, Equatable {
+    /// A text that cannot be used.
+    public struct Problem: Error, Equatable, CustomStringConvertible {
+        /// The sentence.
+        public let description: String
+
+        /// Says why.
+        public init(_ description: String) { self.description = description }
+    }
+
+    /// The words of one line behind its first.
+    public struct Line: Sendable, Equatable {
+        let kind: String
+        let words: [Substring]
+
+        /// The word of that number, from 0.
+        public func word(_ index: Int) throws(Problem) -> String {
+            guard index < words.count else { throw Problem("'\(kind)' has no word \(index + 1)") }
+            return String(words[index])
+        }
+
+        /// The number at that place.
+        public func number(_ index: Int) throws(Problem) -> UInt64 {
+            let word = try word(index)
+            guard let number = UInt64(word) else { throw Problem("'\(word)' in '\(kind)' is no number") }
+            return number
+        }
+
+        /// How many words there are.
+        public var count: Int { words.count }
+
+        /// An account, from that place on.
+        public func account(_ index: Int) throws(Problem) -> RuleAccount {
+            var account = RuleAccount()
+            for (place, part) in StateText.parts.enumerated() {
+                account[keyPath: part] = try number(index + place)
+            }
+            return account
+        }
+    }
+
+    /// The order of an account's numbers.
+    private static var parts: [WritableKeyPath<RuleAccount, UInt64>] {
+        [
+            \.seen, \.written, \.deduplicated, \.limited, \.overflow, \.lostRing, \.lostJournal, \.trusted,
+        ]
+    }
+
+    private var lines: [String: [Line]] = [:]
+    /// As it is kept.
+    public private(set) var text = ""
+
+    /// Begins a text.
+    public init() {}
+
+    /// Reads one.
+    public init(parsing text: String) {
+        self.text = text
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            guard let kind = words.first.map(String.init) else { continue }
+            lines[kind, default: []].append(Line(kind: kind, words: Array(words.dropFirst())))
+        }
+    }
+
+    /// Lines of that kind, in order; only of a text that was read.
+    public subscript(kind: String) -> [Line] { lines[kind] ?? [] }
+
+    /// The one number of the only line of that kind.
+    public func number(_ kind: String) throws(Problem) -> UInt64 {
+        guard let line = self[kind].first else { throw Problem("'\(kind)' is missing") }
+        return try line.number(0)
+    }
+
+    /// Adds a line of words without spaces, then numbers.
+    public mutating func add(_ words: String..., numbers: UInt64...) {
+        add(words, numbers)
+    }
+
+    /// Adds a line with an account; none for one that is empty.
+    public mutating func add(_ words: String..., account: RuleAccount) {
+        if account == RuleAccount() { return }
+        add(words, Self.parts.map { account[keyPath: $0] })
+    }
+
+    private mutating func add(_ words: [String], _ numbers: [UInt64]) {
+        for (index, word) in words.enumerated() {
+            if index > 0 { text += " " }
+            text += word
+        }
+        for number in numbers {
+            text += " "
+            text += String(number)
+        }
+        text += "\n"
+    }
+}
+
+extension RuleAccount {
+    /// The difference of two accounts, field by field; 0 where it would be negative.
+    public static func - (left: RuleAccount, right: RuleAccount) -> RuleAccount {
+        func difference(_ part: KeyPath<RuleAccount, UInt64>) -> UInt64 {
+            left[keyPath: part] - min(left[keyPath: part], right[keyPath: part])
+        }
+        var account = RuleAccount()
+        account.seen = difference(\.seen)
+        account.written = difference(\.written)
+        account.deduplicated = difference(\.deduplicated)
+        account.limited = difference(\.limited)
+        account.overflow = difference(\.overflow)
+        account.lostRing = difference(\.lostRing)
+        account.lostJournal = difference(\.lostJournal)
+        account.trusted = difference(\.trusted)
+        return account
+    }
+}

@@ -1,0 +1,86 @@
+import AnomalyModel
+import Detectors
+import SystemdProtocols
+import TracingBackends
+
+/// What this process takes from the one before it, and leaves to the one after.
+extension Daemon {
+    /// Writes what is due and what waits; whatever has led to it is committed first.
+    func deliver(now: UInt64) {
+        path.tick(now: now)
+        repeat {
+            commit()
+            path.flush(now: now)
+        } while path.output.needsCommit
+    }
+
+    /// Puts what this process knows in force for the next one, and gives the rings' room back.
+    private func commit() {
+        guard continuity.isKept, path.isUncommitted || sources.contains(where: \.isUncommitted) else { return }
+        var state = StateText()
+        path.save(to: &state)
+        for source in sources + retired {
+            for rule in source.rules {
+                let account = (carried[rule.name] ?? RuleAccount()) + source.accountToCarry(of: rule.name)
+                state.add("account", rule.name.text, account: account)
+            }
+            source.save(to: &state)
+        }
+        // There is room for more rules than can be configured.
+        guard path.commit(state) else { preconditionFailure("the state has outgrown its memory") }
+        sources.forEach { $0.release() }
+    }
+
+    /// Takes what the process before has written down; what it left of the detectors is for `startWithLibbpf`.
+    func restoreState() {
+        if let problem = continuity.problem { return write(Notices.stateDiscarded(of: "all", because: problem, nil)) }
+        guard continuity.inherited != StateText() else { return }
+        do {
+            // Copies: what cannot be read to its end changes nothing.
+            var (path, carried) = (path, carried)
+            try path.restore(continuity.inherited, now: boottimeNanoseconds())
+            for line in continuity.inherited["account"] {
+                carried[RuleName(try line.word(0))] = try line.account(1)
+            }
+            (self.path, self.carried) = (path, carried)
+        } catch {
+            continuity.refuse(because: error.description)
+            write(Notices.stateDiscarded(of: "all", because: error.description, nil))
+        }
+    }
+
+    /// What was left of a detector, if it can be read.
+    func inherited(_ detector: DetectorName) -> InheritedDetector? {
+        do {
+            return try continuity.takeInherited(detector)
+        } catch {
+            write(Notices.stateDiscarded(of: detector.text, because: error.description, nil))
+            return nil
+        }
+    }
+
+    /// Closes the books of what was left of a detector that is not watched so any more.
+    func close(_ inherited: InheritedDetector, of detector: DetectorName, because reason: String) {
+        inherited.session.switchOff()
+        discard(detector, inherited.closedBooks(), because: reason)
+        inherited.session.end()
+        continuity.discardAll(detector)
+    }
+
+    /// Tells what became of what was left, and lets go of it.
+    func settleSuccession(of runner: DetectorRunner) {
+        if case .discarded(let reason, let books) = runner.succession {
+            discard(runner.detector.name, books, because: reason)
+        }
+        continuity.discardOld(runner.detector.name)
+    }
+
+    private func discard(_ detector: DetectorName, _ books: [RuleName: RuleAccount], because reason: String) {
+        var lost: UInt64 = 0
+        for (rule, account) in books {
+            carried[rule] = (carried[rule] ?? RuleAccount()) + account
+            lost += account.lostRing
+        }
+        write(Notices.stateDiscarded(of: detector.text, because: reason, lost))
+    }
+}
