@@ -6,4 +6,5 @@
 
 #include "child.h"
 #include "devices.h"
+#include "journal.h"
 #endif

@@ -29,6 +29,8 @@ final class Daemon {
     var isStarting = true
     var control: ControlSocket?
     var reloadProblem: String?
+    /// Whether the journal keeps what we write; nil for other outputs.
+    var journal: JournalHealth?
     private var nextPing: UInt64?
     private var lastStatus: (facts: StatusFacts?, time: UInt64) = (nil, 0)
     private var lastAccounting = boottimeNanoseconds()
@@ -84,7 +86,7 @@ final class Daemon {
     }
 
     private var nextDeadline: UInt64? {
-        var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain]
+        var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain, journal?.nextLook]
         if isStarting { deadlines.append(nextExtension) }
         if path.hasNews, configuration.accountingIntervalNanoseconds > 0 {
             deadlines.append(lastAccounting + configuration.accountingIntervalNanoseconds)
@@ -146,6 +148,7 @@ final class Daemon {
         }
         path.tick(now: now)
         watchOutput()
+        watchJournal(now: now)
         notifier.retry()
         control?.expire(now: now)
         if isStarting, nextExtension <= now {
@@ -206,10 +209,11 @@ final class Daemon {
         var running = 0
         var isStarting = false
         var reloadProblem: String?
+        var journalProblem: String?
     }
 
     private var statusFacts: StatusFacts {
-        var facts = StatusFacts(isStarting: isStarting, reloadProblem: reloadProblem)
+        var facts = StatusFacts(isStarting: isStarting, reloadProblem: reloadProblem, journalProblem: journal?.problem)
         for delivery in path.output.deliveries.values {
             facts.written += delivery.written
             facts.lost += delivery.lost
@@ -225,6 +229,7 @@ final class Daemon {
         let facts = statusFacts
         let counts = "\(watched), \(facts.written) entries, \(facts.lost) lost"
         if let reloadProblem { return "Running with the old configuration: \(reloadProblem) (\(counts))" }
+        if let problem = facts.journalProblem { return "Degraded: \(problem) (\(counts))" }
         return "\(isStarting ? "Starting" : isComplete ? "Watching" : "Degraded"): \(counts)"
     }
 }
