@@ -18,13 +18,15 @@ import Testing
     }
 
     private func report(
-        _ text: String = "", path: EventPath? = nil, accounts: [RuleName: RuleAccount] = [:], problem: String? = nil
+        _ text: String = "", path: EventPath? = nil, accounts: [RuleName: RuleAccount] = [:], problem: String? = nil,
+        journalProblem: String? = nil
     ) throws -> StatusReport {
         StatusReport(
             configuration: try configuration(text), sources: allDetectors.map { DetectorRunner($0) { _ in } },
             backend: "libbpf",
             books: Books(accounts: allRules.map { ($0.name, accounts[$0.name] ?? RuleAccount()) }),
-            path: path ?? self.path, outputKind: .journal, startedNanoseconds: 7, reloadProblem: problem)
+            path: path ?? self.path, outputKind: .journal, startedNanoseconds: 7, reloadProblem: problem,
+            journalProblem: journalProblem)
     }
 
     @Test func `every rule has its account under the contract's keys`() throws {
