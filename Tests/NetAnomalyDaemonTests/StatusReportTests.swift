@@ -81,4 +81,9 @@ import Testing
         #expect(!json.utf8.contains { $0 < 0x20 })
         #expect(try Status(json: json).reloadProblem == problem)
     }
+
+    @Test func `a journal that keeps nothing is told with the output`() throws {
+        #expect(try report(journalProblem: "deaf").json.text.contains("\"problem\":\"deaf\",\"lost\":{"))
+        #expect(try !report().json.text.contains("\"problem\""))
+    }
 }
