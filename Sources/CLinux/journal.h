@@ -3,7 +3,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
-/* Bytes that the receiver of a datagram socket in the file system has not fetched yet; negative if that is not known. */
+/* Bytes sent over a datagram socket that the receiver has not fetched yet; negative if that is not known. */
 static inline int na_unfetched_bytes(int descriptor)
 {
 	int bytes;

@@ -37,7 +37,9 @@ extension Daemon {
     /// Looks whether the journal stores what it has taken, while there is anything that it has taken.
     func watchJournal(now: UInt64) {
         let handedOver = path.nextSequence - 1 - UInt64(path.output.waiting)
-        guard let place = journal?.place, journal?.watch.isDue(handedOver: handedOver, now: now) ?? false else { return }
+        guard let place = journal?.place, journal?.watch.isDue(handedOver: handedOver, now: now) == true else {
+            return
+        }
         let isFetched = path.output.unreachable == nil && na_unfetched_bytes(path.output.descriptor) == 0
         switch journal?.watch.look(place.sight, fetched: isFetched ? handedOver : nil, now: now) {
         case .deaf(let deafness):

@@ -86,7 +86,8 @@ final class Daemon {
     }
 
     private var nextDeadline: UInt64? {
-        var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain, journal?.nextLook]
+        var deadlines = sources.map(\.nextDeadline)
+        deadlines += [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain, journal?.nextLook]
         if isStarting { deadlines.append(nextExtension) }
         if path.hasNews, configuration.accountingIntervalNanoseconds > 0 {
             deadlines.append(lastAccounting + configuration.accountingIntervalNanoseconds)

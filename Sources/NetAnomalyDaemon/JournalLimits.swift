@@ -7,7 +7,7 @@ import Glibc
 struct JournalLimits: Equatable {
     /// journald counts the entries of a unit in these groups of priorities, each by itself.
     private static let groups: [ClosedRange<Priority>] = [
-        .emergency ... .critical, .error ... .error, .warning ... .warning, .notice ... .info, .debug ... .debug
+        .emergency ... .critical, .error ... .error, .warning ... .warning, .notice ... .info, .debug ... .debug,
     ]
     /// More than the hierarchies of one process, with the longest paths, take.
     private static let maximumBytes = 1 << 16
@@ -16,8 +16,9 @@ struct JournalLimits: Equatable {
     var unit: String?
     /// 0: no limit.
     var intervalNanoseconds: UInt64
-    /// Entries in one interval and group, when the journal's disk is nearly full; up to ten times as many when it is
-    /// not. 0: no limit.
+    /// Entries in one interval and group; 0: no limit.
+    ///
+    /// That is when the journal's disk is nearly full. With room, journald lets several times as many through.
     var burst: UInt64
     /// Nothing is kept.
     var isStorageOff: Bool

@@ -42,7 +42,8 @@ extension Notices {
     static func words(_ deafness: JournalWatch.Deafness) -> String {
         let reason = deafness.isDiskFull ? ", its disk is full" : ""
         let memory = deafness.isInMemory ? "; it may keep them in memory, in /run/log/journal" : ""
-        return "the journal takes entries and does not store them\(reason), from number \(deafness.firstSequence) on\(memory)"
+        let first = deafness.firstSequence
+        return "the journal takes entries and does not store them\(reason), from number \(first) on\(memory)"
     }
 
     static func journalDeaf(_ deafness: JournalWatch.Deafness) -> DaemonNotice {

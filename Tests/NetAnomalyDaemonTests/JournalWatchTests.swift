@@ -23,7 +23,8 @@ import Testing
     @Test func `what is written is looked after, and then nothing more`() {
         var watch = JournalWatch(after: 7)
         #expect(!watch.isDue(handedOver: 7, now: 0) && watch.nextLook == nil)
-        #expect(watch.isDue(handedOver: 8, now: 0))
+        let isDue = watch.isDue(handedOver: 8, now: 0)
+        #expect(isDue)
         _ = watch.look(sight(1), fetched: 8, now: 0)
         #expect(!watch.isDue(handedOver: 8, now: 0) && watch.nextLook == second)
         _ = watch.look(sight(1), fetched: 8, now: second)
