@@ -77,6 +77,8 @@ public enum FieldName: String, Sendable, CaseIterable {
     case lostJournal = "NETANOMALY_LOST_JOURNAL"
     case pending = "NETANOMALY_PENDING"
     case lostBackend = "NETANOMALY_LOST_BACKEND"
+    case firstSequence = "NETANOMALY_FIRST_SEQ"
+    case lastSequence = "NETANOMALY_LAST_SEQ"
     case problem = "NETANOMALY_PROBLEM"
     case configurationFile = "NETANOMALY_CONFIG"
     case version = "NETANOMALY_VERSION"

@@ -6,5 +6,6 @@
 
 #include "child.h"
 #include "devices.h"
+#include "journal.h"
 #include "state.h"
 #endif

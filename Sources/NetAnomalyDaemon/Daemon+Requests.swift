@@ -15,7 +15,7 @@ extension Daemon {
             return StatusReport(
                 configuration: configuration, sources: sources, backend: path.backend ?? "none", books: books,
                 path: path, outputKind: outputKind,
-                startedNanoseconds: started, reloadProblem: reloadProblem
+                startedNanoseconds: started, reloadProblem: reloadProblem, journalProblem: journal?.problem
             ).json.text
         case "reload":
             return reload().map { "refused\n" + $0.description } ?? "applied"
@@ -39,6 +39,7 @@ extension Daemon {
             let gaps = apply(new)
             reloadProblem = nil
             write(Notices.reloaded(changes: changes + gaps))
+            reportJournalLimits()
             return nil
         } catch {
             reloadProblem = error.problems.first?.description

@@ -143,11 +143,13 @@ extension Daemon {
         isStarting = false
         let hasHope = wanted.contains { $0.isRunning || ($0.backend == .bpftrace && $0.nextDeadline != nil) }
         guard wanted.isEmpty || hasHope else { return false }
+        beginJournalWatch()
         write(
             Notices.started(
                 watched: watched, rules: configuration.rules.values.filter(\.isEnabled).count,
                 waiting: waitingSinceBefore))
         wanted.filter { $0.backend == .libbpf }.forEach(reportDegraded)
+        reportJournalLimits()
         beginWatchdog()
         notifier.ready(status: statusText)
         return true

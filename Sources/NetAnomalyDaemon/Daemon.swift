@@ -32,6 +32,8 @@ final class Daemon {
     var isStarting = true
     var control: ControlSocket?
     var reloadProblem: String?
+    /// Whether the journal keeps what we write; nil for other outputs.
+    var journal: JournalHealth?
     private var nextPing: UInt64?
     private var lastStatus: (facts: StatusFacts?, time: UInt64) = (nil, 0)
     private var lastAccounting = boottimeNanoseconds()
@@ -94,7 +96,8 @@ final class Daemon {
     }
 
     private var nextDeadline: UInt64? {
-        var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain]
+        var deadlines = sources.map(\.nextDeadline)
+        deadlines += [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain, journal?.nextLook]
         if isStarting { deadlines.append(nextExtension) }
         if path.hasNews, configuration.accountingIntervalNanoseconds > 0 {
             deadlines.append(lastAccounting + configuration.accountingIntervalNanoseconds)
@@ -156,6 +159,7 @@ final class Daemon {
         }
         deliver(now: now)
         watchOutput()
+        watchJournal(now: now)
         notifier.retry()
         control?.expire(now: now)
         if isStarting, nextExtension <= now {
@@ -217,10 +221,11 @@ final class Daemon {
         var running = 0
         var isStarting = false
         var reloadProblem: String?
+        var journalProblem: String?
     }
 
     private var statusFacts: StatusFacts {
-        var facts = StatusFacts(isStarting: isStarting, reloadProblem: reloadProblem)
+        var facts = StatusFacts(isStarting: isStarting, reloadProblem: reloadProblem, journalProblem: journal?.problem)
         for delivery in path.output.deliveries.values {
             facts.written += delivery.written
             facts.lost += delivery.lost
@@ -236,6 +241,7 @@ final class Daemon {
         let facts = statusFacts
         let counts = "\(watched), \(facts.written) entries, \(facts.lost) lost"
         if let reloadProblem { return "Running with the old configuration: \(reloadProblem) (\(counts))" }
+        if let problem = facts.journalProblem { return "Degraded: \(problem) (\(counts))" }
         return "\(isStarting ? "Starting" : isComplete ? "Watching" : "Degraded"): \(counts)"
     }
 }

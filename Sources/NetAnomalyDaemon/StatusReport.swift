@@ -15,6 +15,8 @@ struct StatusReport {
     let outputKind: DaemonOptions.Output
     let startedNanoseconds: UInt64
     let reloadProblem: String?
+    /// Why what is written is not kept.
+    let journalProblem: String?
 
     var json: JSON {
         .object(
@@ -85,6 +87,7 @@ struct StatusReport {
             [("kind", .string(outputKind.rawValue)), ("waiting", .number(UInt64(path.output.waiting)))]
                 + JSON.optional(
                     "unreachable", path.output.unreachable.map { String(cString: strerror($0)) })
+                + JSON.optional("problem", journalProblem)
                 + [
                     (
                         "lost",

@@ -37,7 +37,7 @@ import Testing
                 Notices.journalLoss(
                     LossReport(byCause: [.queueFull: 1], firstBoottimeNanoseconds: 1, lastBoottimeNanoseconds: 2)),
                 Notices.balanceError(rule, account),
-            ] + samplesAboutBackends
+            ] + samplesAboutBackends + (try samplesAboutTheJournal)
         }
     }
 
@@ -53,6 +53,18 @@ import Testing
             Notices.backendLoss("script tcp", ScriptRules.detector, lines: 3),
             Notices.scriptUnreadable("script tcp", ScriptRules.detector, "no rule"),
         ]
+    }
+
+    private static var samplesAboutTheJournal: [DaemonNotice] {
+        get throws {
+            let limits = JournalLimits(
+                unit: nil, intervalNanoseconds: 0, burst: 0, isStorageOff: true, maxLevel: .debug)
+            let deafness = JournalWatch.Deafness(
+                firstSequence: 3, sinceNanoseconds: 1, isDiskFull: true, isInMemory: false)
+            return Notices.journalLimits(limits, try configuration(), allRules) + [
+                Notices.journalDeaf(deafness), Notices.journalGap(3...9, since: 1, until: 2),
+            ]
+        }
     }
 
     @Test func `every notice says something in every field`() throws {

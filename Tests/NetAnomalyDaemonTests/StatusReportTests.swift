@@ -18,13 +18,15 @@ import Testing
     }
 
     private func report(
-        _ text: String = "", path: EventPath? = nil, accounts: [RuleName: RuleAccount] = [:], problem: String? = nil
+        _ text: String = "", path: EventPath? = nil, accounts: [RuleName: RuleAccount] = [:], problem: String? = nil,
+        journalProblem: String? = nil
     ) throws -> StatusReport {
         StatusReport(
             configuration: try configuration(text), sources: allDetectors.map { DetectorRunner($0) { _ in } },
             backend: "libbpf",
             books: Books(accounts: allRules.map { ($0.name, accounts[$0.name] ?? RuleAccount()) }),
-            path: path ?? self.path, outputKind: .journal, startedNanoseconds: 7, reloadProblem: problem)
+            path: path ?? self.path, outputKind: .journal, startedNanoseconds: 7, reloadProblem: problem,
+            journalProblem: journalProblem)
     }
 
     @Test func `every rule has its account under the contract's keys`() throws {
@@ -78,5 +80,10 @@ import Testing
         let json = try report(problem: problem).json.text
         #expect(!json.utf8.contains { $0 < 0x20 })
         #expect(try Status(json: json).reloadProblem == problem)
+    }
+
+    @Test func `a journal that keeps nothing is told with the output`() throws {
+        #expect(try report(journalProblem: "deaf").json.text.contains("\"problem\":\"deaf\",\"lost\":{"))
+        #expect(try !report().json.text.contains("\"problem\""))
     }
 }

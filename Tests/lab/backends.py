@@ -23,8 +23,8 @@ BLIND = {
 
 #: Files whose tests say themselves what runs the probes, or do without a daemon: one run of them is enough.
 OF_NO_BACKEND = {
-    "test_bpftrace_backend.py", "test_bpftrace_load.py", "test_example_scripts.py", "test_own_scripts.py",
-    "test_scripts_by_hand.py", "test_self_test.py",
+    "test_bpftrace_backend.py", "test_bpftrace_load.py", "test_example_scripts.py", "test_journal_drops.py",
+    "test_own_scripts.py", "test_scripts_by_hand.py", "test_self_test.py",
 }
 
 GROUPS = {"neigh": "neigh", "kfree": "skb"}

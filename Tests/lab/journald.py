@@ -29,38 +29,61 @@ ForwardToSyslog=no
 ForwardToWall=no
 """
 
-# Runs in the new namespaces; $1 is the lab's folder. The holder keeps them while journald comes and goes.
+# Runs in the new namespaces; $1 is the lab's folder, $2 where the journal lies, the others what is mounted there. The
+# holder keeps them while journald comes and goes.
 HOLDER = """
 set -e
 echo {queue} > /proc/sys/net/unix/max_dgram_qlen
 mount -t tmpfs -o mode=755 run /run
-mkdir -p /run/systemd/journal /run/log/journal
+mkdir -p /run/systemd/journal /run/systemd/units /run/log/journal
 mount --bind "$1/journald.conf" /etc/systemd/journald.conf
 mount --bind "$1/machine-id" /etc/machine-id
 mount --bind "$1/socket" /run/systemd/journal
-mount --bind "$1/log" /run/log/journal
+mount --bind "$1/units" /run/systemd/units
+mount $3 "$4" "$2"
 echo ready
 exec sleep infinity
 """
 
 
 class Journald:
-    """One journald with its files below `folder`; it can be stopped, killed and started again."""
+    """One journald with its files below `folder`; it can be stopped, killed and started again.
 
-    def __init__(self, folder):
+    With `disk_bytes` its files are on a file system of that size, `disk`: the machine's disk if `is_kept`, else memory.
+    """
+
+    def __init__(self, folder, disk_bytes=None, is_kept=False):
         self.folder = pathlib.Path(folder)
-        for name in ("socket", "log"):
+        for name in ("socket", "log", "units"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "journald.conf").write_text(CONFIGURATION)
+        if is_kept:
+            self.configure("Storage=persistent\nSystemMaxUse=512M")
+            (self.folder / "socket" / "flushed").touch()
+        place = "/var/log/journal" if is_kept else "/run/log/journal"
+        mount = [f"-t tmpfs -o size={disk_bytes}", "disk"] if disk_bytes else ["--bind", str(self.folder / "log")]
         (self.folder / "machine-id").write_text(uuid.uuid4().hex + "\n")
         self._process = None
         self._readers = []
         command = ["unshare", "--mount", "--net", "--propagation", "private",
-                   "sh", "-c", HOLDER.format(queue=DATAGRAM_QUEUE), "holder", str(self.folder)]
+                   "sh", "-c", HOLDER.format(queue=DATAGRAM_QUEUE), "holder", str(self.folder),
+                   place, *mount]
         self._holder = subprocess.Popen(bound(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         if self._holder.stdout.readline() != "ready\n":
             raise RuntimeError("cannot make the mount namespace for a private journald")
+        #: Where the journal lies, seen from outside.
+        self.disk = pathlib.Path(f"/proc/{self._holder.pid}/root{place}")
         self.start()
+
+    def configure(self, lines):
+        """Adds to journald's configuration, which it reads when it starts."""
+        with open(self.folder / "journald.conf", "a") as configuration:
+            configuration.write(lines + "\n")
+
+    def limit_unit(self, unit, **limits):
+        """Leaves a unit's limits where systemd leaves them: `rate_limit_burst=100`."""
+        for name, value in limits.items():
+            (self.folder / "units" / f"log-{name.replace('_', '-')}:{unit}").symlink_to(str(value))
 
     @property
     def socket(self):
@@ -77,7 +100,7 @@ class Journald:
         with open(self.folder / "journald.err", "a") as errors:
             self._process = subprocess.Popen(bound(command), stdin=subprocess.DEVNULL, stderr=errors)
         deadline = time.monotonic() + 10
-        while not (self.socket.exists() and any(self.folder.glob("log/*/*.journal"))):
+        while not (self.socket.exists() and any(self.disk.glob("*/*.journal"))):
             if time.monotonic() > deadline:
                 raise RuntimeError("journald did not start: " + (self.folder / "journald.err").read_text())
             time.sleep(0.02)
@@ -95,16 +118,16 @@ class Journald:
     def follow(self):
         """The entries of netanomalyd from the first on, as journalctl shows them, and those still to come."""
         reader = subprocess.Popen(
-            bound(["journalctl", f"--directory={self.folder / 'log'}", "--output=json", "--all", "--follow",
-                   "--no-tail", "SYSLOG_IDENTIFIER=netanomalyd"]),
+            bound(self.inside(["journalctl", "--output=json", "--all", "--follow", "--no-tail",
+                               "SYSLOG_IDENTIFIER=netanomalyd"])),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self._readers.append(reader)
         return Records(reader.stdout)
 
     def entries(self):
         """All of netanomalyd's entries, by a journalctl of their own that reads to the end."""
-        listed = run("journalctl", f"--directory={self.folder / 'log'}", "--output=json", "--all",
-                     "SYSLOG_IDENTIFIER=netanomalyd", "--quiet", check=False)
+        listed = run(*self.inside(["journalctl", "--output=json", "--all", "SYSLOG_IDENTIFIER=netanomalyd", "--quiet"]),
+                     check=False)
         return [json.loads(line) for line in listed.stdout.splitlines()]
 
     def close(self):
