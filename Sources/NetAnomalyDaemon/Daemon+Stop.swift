@@ -24,6 +24,7 @@ extension Daemon {
         write(Notices.stopped(reason: signal == SIGTERM ? "SIGTERM" : "interrupted"))
         letOutputCatchUp(until: deadline, waiting: 0)
         path.abandon(now: boottimeNanoseconds())
+        writeLastMetrics()
         reportUnsent()
         return .success
     }
@@ -42,6 +43,7 @@ extension Daemon {
 
     func stopWithoutReader() -> ExitStatus {
         stop(sources, patience: 0, lastWords: Self.lastWordsNanoseconds)
+        writeLastMetrics()
         Console.error("The reader of the output has gone; stopping. The balance is: \(Notices.sentence(books.total))")
         return .failure
     }

@@ -29,6 +29,7 @@ final class Daemon {
     var isStarting = true
     var control: ControlSocket?
     var reloadProblem: String?
+    var metrics = MetricsFile(startedSeconds: realtimeSeconds())
     private var nextPing: UInt64?
     private var lastStatus: (facts: StatusFacts?, time: UInt64) = (nil, 0)
     private var lastAccounting = boottimeNanoseconds()
@@ -85,6 +86,7 @@ final class Daemon {
 
     private var nextDeadline: UInt64? {
         var deadlines = sources.map(\.nextDeadline) + [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain]
+        deadlines.append(metricsDeadline)
         if isStarting { deadlines.append(nextExtension) }
         if path.hasNews, configuration.accountingIntervalNanoseconds > 0 {
             deadlines.append(lastAccounting + configuration.accountingIntervalNanoseconds)
@@ -154,6 +156,7 @@ final class Daemon {
         }
         let interval = configuration.accountingIntervalNanoseconds
         if interval > 0, path.hasNews, now >= lastAccounting + interval { account(period: "Since the start") }
+        writeMetrics(now: now)
         if lastStatus.facts != statusFacts, now >= lastStatus.time + Self.statusSpacing {
             toldStatus(now: now)
             notifier.status(statusText)

@@ -18,7 +18,7 @@ enum Notices {
     static let all =
         [
             started, stopped, reloaded, reloadFailed, probeDegraded, accounting, journalLoss, balanceError,
-        ] + aboutBackends
+        ] + aboutBackends + aboutMetrics
 
     static func started(watched: String, rules: Int) -> DaemonNotice {
         notice(

@@ -37,7 +37,10 @@ import Testing
                 Notices.journalLoss(
                     LossReport(byCause: [.queueFull: 1], firstBoottimeNanoseconds: 1, lastBoottimeNanoseconds: 2)),
                 Notices.balanceError(rule, account),
-            ] + samplesAboutBackends
+            ] + samplesAboutBackends + [
+                Notices.metricsFailed(.init(step: "create", path: "/a/.b.new", code: 30), path: "/a/b"),
+                Notices.metricsWritten("/a/b", failures: 2),
+            ]
         }
     }
 
