@@ -58,7 +58,7 @@ extension Notices {
     }
 
     static func metricsWritten(_ path: String, failures: UInt64) -> DaemonNotice {
-        notice(metricsWritten, .info, "Metrics are in \(path) again; \(failures) times they could not be written", [])
+        notice(metricsWritten, .info, "Metrics are written to \(path) now; attempts that failed: \(failures)", [])
     }
 
     private static func advice(_ code: Int32, _ path: String) -> String {
