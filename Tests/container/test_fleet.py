@@ -162,6 +162,8 @@ def test_one_journal_has_the_entries_of_two_hosts(fleet):
             assert len(fields) > len(SAME) + 10
             assert {field: there.get(field) for field in fields} == {field: here[field] for field in fields}
     assert len(identities) == 2
+    files = fleet.machines["collector"].path("/var/log/journal/remote").iterdir()
+    assert {file.name for file in files} == {f"remote-CN={name}.journal" for name in fleet.names}
     both = fleet.machines["collector"].journal("--merge", "-u", "netanomalyd", "NETANOMALY_RULE=arp-bad-sender-ip")
     assert len(both) == 36, "journalctl finds the folder by itself"
 

@@ -122,7 +122,8 @@ def test_node_exporter_serves_what_the_status_says(daemon, path, tap, namespace)
     assert "node_textfile_scrape_error 0\n" in text
     assert f'node_textfile_mtime_seconds{{file="{path}"}}' in text
     # It repeats types and helps only where it has understood them.
-    assert "# TYPE netanomalyd_events_settled_total counter\n" in text and "netanomalyd_keys gauge\n" in text
+    assert "# TYPE netanomalyd_events_settled_total counter\n" in text
+    assert "# TYPE netanomalyd_queue_records gauge\n" in text
 
 
 def test_a_reader_never_sees_half_a_file(daemon, path):
