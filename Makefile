@@ -21,6 +21,7 @@ SCRIPTS = $(sort $(wildcard bpftrace/*.bt bpftrace/tun-*))
 EXAMPLES = $(wildcard bpftrace/examples/*.bt)
 INSTALLED = $(SBINDIR)/netanomalyd $(BINDIR)/netanomalyctl $(UNITDIR)/netanomalyd.service \
 	$(SYSUSERSDIR)/netanomalyd.conf $(CATALOGDIR)/netanomalyd.catalog $(DATADIR)/bpftrace.conf \
+	$(DATADIR)/metrics.conf $(DATADIR)/examples/prometheus-rules.yml \
 	$(addprefix $(DATADIR)/,$(SCRIPTS) $(EXAMPLES:bpftrace/%=%)) \
 	$(foreach page,$(PAGES),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
 	$(PROGRAMS:%=$(BASHDIR)/%) $(PROGRAMS:%=$(ZSHDIR)/_%) $(PROGRAMS:%=$(FISHDIR)/%.fish)
@@ -75,6 +76,8 @@ install-files:
 		install -D -m 755 $$script $(DESTDIR)$(DATADIR)/$$(echo $$script | sed 's|^bpftrace/examples|examples|') || \
 			exit 1; done
 	sed 's|/usr/share/netanomalyd|$(DATADIR)|' systemd/bpftrace.conf > $(DESTDIR)$(DATADIR)/bpftrace.conf
+	sed 's|/usr/share/netanomalyd|$(DATADIR)|' systemd/metrics.conf > $(DESTDIR)$(DATADIR)/metrics.conf
+	install -m 644 examples/prometheus-rules.yml $(DESTDIR)$(DATADIR)/examples/prometheus-rules.yml
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/sbin/|$(SBINDIR)/|' systemd/netanomalyd.service > $(DESTDIR)$(UNITDIR)/netanomalyd.service
 	for page in $(PAGES); do \

@@ -61,6 +61,8 @@ public struct Configuration: Sendable {
     public let limits: Limits
     /// `[Trust]`.
     public let trust: Trust
+    /// `[Metrics]`.
+    public let metrics: MetricsSettings
     /// Detectors, of those that have rules, whose section does not switch them off.
     public let enabledDetectors: Set<DetectorName>
     /// Every rule that was given.
@@ -118,6 +120,7 @@ public struct Configuration: Sendable {
         accountingIntervalNanoseconds = draft.accountingIntervalNanoseconds
         limits = draft.limits
         trust = draft.trust
+        metrics = draft.metrics
         let enabledDetectors = Set(rules.map(\.detector).filter { draft.isEnabled[$0] ?? true })
         self.enabledDetectors = enabledDetectors
         var settingsByRule: [RuleName: RuleSettings] = [:]
@@ -142,6 +145,7 @@ extension Configuration: Equatable {
             && left.accountingIntervalNanoseconds == right.accountingIntervalNanoseconds
             && left.enabledDetectors == right.enabledDetectors && left.rules == right.rules
             && left.bpftracePath == right.bpftracePath && left.scripts == right.scripts
+            && left.metrics == right.metrics
     }
 }
 

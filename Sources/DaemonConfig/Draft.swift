@@ -41,6 +41,7 @@ struct Draft {
     var accountingIntervalNanoseconds = TimeSpan.hour
     var limits = Limits()
     var trust = Trust()
+    var metrics = MetricsSettings()
     /// Every detector that has a section.
     var isEnabled: [DetectorName: Bool]
     /// In the order of the schema's rules.

@@ -46,6 +46,8 @@ struct Schema {
 
     /// A year: sums with the clock stay far from overflow.
     private static let accountingInterval = TimeSpan.second...(365 * TimeSpan.day)
+    /// What is older than an hour tells nobody that the daemon is there.
+    private static let metricsInterval = TimeSpan.second...TimeSpan.hour
     static let dedupInterval = 0...TimeSpan.day
     /// A burst of 100000 in a millisecond still leaves 10 ns to each entry: no division by it is one by zero.
     static let rateLimitInterval = TimeSpan.millisecond...TimeSpan.hour
@@ -76,7 +78,7 @@ struct Schema {
             Setting("Limits", "MaxKeys", .count(Self.maxKeys), \.limits.maxKeys),
             Setting("Limits", "MaxMemory", .count(Self.maxMemory), \.limits.maxMemory),
         ]
-        settings += Self.trustSettings
+        settings += Self.trustSettings + Self.metricsSettings
         for (name, detector) in Self.detectorSections {
             settings.append(Setting(name, "Enabled", .boolean, \.isEnabled[detector]))
         }
@@ -99,6 +101,13 @@ struct Schema {
             Setting("Trust", "ServiceAddresses", .ipv4Prefixes, \.trust.serviceAddresses),
             Setting("Trust", "WatchInterfaces", .interfaceGlobs, \.trust.watchInterfaces),
             Setting("Trust", "IgnoreInterfaces", .interfaceGlobs, \.trust.ignoreInterfaces),
+        ]
+    }
+
+    private static var metricsSettings: [Setting] {
+        [
+            Setting("Metrics", "TextFile", .metricsPath, \.metrics.textFile),
+            Setting("Metrics", "IntervalSec", .timeSpan(metricsInterval), \.metrics.intervalNanoseconds),
         ]
     }
 
@@ -129,7 +138,7 @@ struct Schema {
 
     /// The section that a header names, as ``Setting/section`` spells it; one of a new script comes to be.
     mutating func section(_ name: String, argument: String?) throws(Complaint) -> String {
-        let plain = ["Daemon", "Limits", "Trust"] + Self.detectorSections.map(\.name)
+        let plain = ["Daemon", "Limits", "Trust", "Metrics"] + Self.detectorSections.map(\.name)
         switch (name, argument) {
         case ("Rule", let rule?):
             if rules.contains(where: { $0.name.text == rule }) { return "Rule \(rule)" }

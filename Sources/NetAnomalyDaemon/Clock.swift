@@ -9,6 +9,9 @@ func monotonicMicroseconds() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) / 1000 }
 /// CLOCK_REALTIME minus CLOCK_BOOTTIME, to show a record's time to a person.
 func realtimeOffsetNanoseconds() -> UInt64 { nanoseconds(CLOCK_REALTIME) &- nanoseconds(CLOCK_BOOTTIME) }
 
+/// For people and for other machines, since 1970; no deadline goes by it.
+func realtimeSeconds() -> UInt64 { nanoseconds(CLOCK_REALTIME) / 1_000_000_000 }
+
 private func nanoseconds(_ clock: clockid_t) -> UInt64 {
     var time = timespec()
     clock_gettime(clock, &time)

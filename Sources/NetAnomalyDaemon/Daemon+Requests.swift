@@ -12,16 +12,19 @@ extension Daemon {
         switch request {
         case "status":
             sources.forEach { $0.drain(now: boottimeNanoseconds()) }
-            return StatusReport(
-                configuration: configuration, sources: sources, backend: path.backend ?? "none", books: books,
-                path: path, outputKind: outputKind,
-                startedNanoseconds: started, reloadProblem: reloadProblem, journalProblem: journal?.problem
-            ).json.text
+            return statusReport.json.text
         case "reload":
             return reload().map { "refused\n" + $0.description } ?? "applied"
         default:
             return "error\nunknown request '\(safeText(request.utf8))': there are status and reload"
         }
+    }
+
+    var statusReport: StatusReport {
+        StatusReport(
+            configuration: configuration, sources: sources, backend: path.backend ?? "none", books: books,
+            path: path, outputKind: outputKind,
+            startedNanoseconds: started, reloadProblem: reloadProblem, journalProblem: journal?.problem)
     }
 
     /// Checks the whole new configuration first, then changes only what differs.
@@ -38,11 +41,13 @@ extension Daemon {
             let changes = configuration.changes(to: new)
             let gaps = apply(new)
             reloadProblem = nil
+            metrics.reloads.note(isApplied: true, seconds: realtimeSeconds())
             write(Notices.reloaded(changes: changes + gaps))
             reportJournalLimits()
             return nil
         } catch {
             reloadProblem = error.problems.first?.description
+            metrics.reloads.note(isApplied: false, seconds: realtimeSeconds())
             write(Notices.reloadFailed(error))
             return error
         }

@@ -30,6 +30,7 @@ extension Daemon {
         letOutputCatchUp(until: deadline, waiting: 0)
         // What waits is in the state, which the next process finds.
         if !goesOn { path.abandon(now: boottimeNanoseconds()) }
+        writeLastMetrics()
         reportUnsent()
         return .success
     }
@@ -56,6 +57,7 @@ extension Daemon {
 
     func stopWithoutReader() -> ExitStatus {
         stop(sources, patience: 0, lastWords: Self.lastWordsNanoseconds)
+        writeLastMetrics()
         Console.error("The reader of the output has gone; stopping. The balance is: \(Notices.sentence(books.total))")
         return .failure
     }

@@ -34,6 +34,7 @@ final class Daemon {
     var reloadProblem: String?
     /// Whether the journal keeps what we write; nil for other outputs.
     var journal: JournalHealth?
+    var metrics = MetricsFile(startedSeconds: realtimeSeconds())
     private var nextPing: UInt64?
     private var lastStatus: (facts: StatusFacts?, time: UInt64) = (nil, 0)
     private var lastAccounting = boottimeNanoseconds()
@@ -97,7 +98,8 @@ final class Daemon {
 
     private var nextDeadline: UInt64? {
         var deadlines = sources.map(\.nextDeadline)
-        deadlines += [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain, journal?.nextLook]
+        deadlines += [path.nextDeadline, nextPing, control?.nextDeadline, listenAgain]
+        deadlines += [journal?.nextLook, metricsDeadline]
         if isStarting { deadlines.append(nextExtension) }
         if path.hasNews, configuration.accountingIntervalNanoseconds > 0 {
             deadlines.append(lastAccounting + configuration.accountingIntervalNanoseconds)
@@ -168,6 +170,7 @@ final class Daemon {
         }
         let interval = configuration.accountingIntervalNanoseconds
         if interval > 0, path.hasNews, now >= lastAccounting + interval { account(period: "Since the start") }
+        writeMetrics(now: now)
         if lastStatus.facts != statusFacts, now >= lastStatus.time + Self.statusSpacing {
             toldStatus(now: now)
             notifier.status(statusText)

@@ -20,7 +20,7 @@ enum Notices {
         [
             started, stopped, reloaded, reloadFailed, probeDegraded, accounting, journalLoss, balanceError,
             stateDiscarded,
-        ] + aboutBackends + aboutJournal
+        ] + aboutBackends + aboutJournal + aboutMetrics
 
     /// - Parameter waiting: bytes of events that had come since the process before ended; nil if this is the first.
     static func started(watched: String, rules: Int, waiting: UInt64?) -> DaemonNotice {

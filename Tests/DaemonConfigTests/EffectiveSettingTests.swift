@@ -35,6 +35,10 @@ import Testing
                 # default
                 MaxMemory=16384
 
+                [Metrics]
+                # default
+                IntervalSec=15s
+
                 [ARP]
                 # default
                 Enabled=yes
@@ -88,14 +92,14 @@ import Testing
         let others = [
             "[Daemon]\nBackend=libbpf", "[Daemon]\nBpftracePath=/bpftrace", "[Daemon]\nAccountingIntervalSec=1",
             "[Limits]\nMaxKeys=99", "[Script x]\nPath=/x",
-            "[Limits]\nMaxMemory=2000",
+            "[Limits]\nMaxMemory=2000", "[Metrics]\nTextFile=/x.prom", "[Metrics]\nIntervalSec=1",
             "[Trust]\nWatchInterfaces=eth*", "[Rule arp-trace]\nIgnoreMACs=02:*",
             "[TunGSO]\nEnabled=no", "[Rule arp-malformed]\nPriority=warning",
         ]
         for other in others {
             #expect(try configuration(other) != defaults, "\(other)")
         }
-        #expect(try configuration("[Limits]\nMaxKeys=8192") == defaults)
+        #expect(try configuration("[Limits]\nMaxKeys=8192\n[Metrics]\nIntervalSec=15") == defaults)
     }
 
     @Test func longListsAreShortenedInChanges() throws {

@@ -110,6 +110,18 @@ import Testing
             "1.conf:2:14: error: BpftracePath: expected an absolute path, found 'bpftrace'"
         ),
         (
+            "[Metrics]\nTextFile=x.prom",
+            "1.conf:2:10: error: TextFile: expected an absolute path, found 'x.prom'"
+        ),
+        (
+            "[Metrics]\nTextFile=/x/netanomalyd.txt",
+            "1.conf:2:10: error: TextFile: expected the path of a file that ends in .prom, found '/x/netanomalyd.txt'"
+        ),
+        (
+            "[Metrics]\nIntervalSec=0",
+            "1.conf:2:13: error: IntervalSec: expected a time span from 1s to 1h, found '0'"
+        ),
+        (
             "[Rule arp-trace]\nPriority=critical",
             "1.conf:2:10: error: Priority: expected emerg, alert, crit, err, warning, notice, info, debug or 0 to 7, "
                 + "found 'critical', did you mean 'crit'?"

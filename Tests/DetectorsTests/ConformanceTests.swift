@@ -1,4 +1,5 @@
 import AnomalyModel
+import DaemonConfig
 import Detectors
 import Testing
 
@@ -72,6 +73,19 @@ import Testing
     @Test func theManualNamesTheDaemonsOwnRules() throws {
         let manual = try manualLines("docs/netanomalyd.8").joined(separator: "\n")
         for (name, _) in Notices.all { #expect(manual.contains(name.text), "\(name)") }
+    }
+
+    @Test func theManualNamesEveryMetricAndNoOther() throws {
+        let configuration = try Configuration(sources: [], rules: allRules)
+        let nowhere = StreamTransport(descriptor: 1) { _, _ in }
+        let status = StatusReport(
+            configuration: configuration, sources: [], backend: "", books: Books(accounts: []),
+            path: EventPath(configuration, transport: nowhere, namer: nil), outputKind: .text, startedNanoseconds: 0,
+            reloadProblem: nil)
+        let report = MetricsReport(
+            status: status, reloads: ReloadCounts(startedSeconds: 0), startedSeconds: 0, isRunning: true)
+        let documented = try repositoryFile("docs/netanomalyd.8").matches(of: /netanomalyd_[a-z_]+/)
+        #expect(Set(documented.map { String($0.0) }) == Set(report.families.map(\.name)))
     }
 
     @Test(arguments: allRules) func theLaboratoryProvokesTheRule(_ rule: Rule) throws {

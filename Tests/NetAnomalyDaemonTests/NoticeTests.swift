@@ -37,8 +37,15 @@ import Testing
                 Notices.journalLoss(
                     LossReport(byCause: [.queueFull: 1], firstBoottimeNanoseconds: 1, lastBoottimeNanoseconds: 2)),
                 Notices.balanceError(rule, account),
-            ] + samplesAboutBackends + (try samplesAboutTheJournal)
+            ] + samplesAboutBackends + (try samplesAboutTheJournal) + samplesAboutMetrics
         }
+    }
+
+    private static var samplesAboutMetrics: [DaemonNotice] {
+        [
+            Notices.metricsFailed(.init(step: "create", path: "/a/.b.new", code: 30), path: "/a/b"),
+            Notices.metricsWritten("/a/b", failures: 2),
+        ]
     }
 
     private static var samplesAboutBackends: [DaemonNotice] {
