@@ -75,12 +75,14 @@ final class Continuity {
     /// True where another process can go on.
     var isKept: Bool { store != nil }
 
-    /// What was left of a detector; nil if nothing was, or nothing that can be used.
-    func takeInherited(_ detector: DetectorName) throws(StateText.Problem) -> InheritedDetector? {
+    /// What was left of a detector; nil if nothing was.
+    func takeInherited(_ detector: DetectorName) -> InheritedDetector? {
         let maps = claim("\(detector)-maps"), hooks = claim("\(detector)-hooks")
         if maps.isEmpty, hooks.isEmpty { return nil }
-        return try InheritedDetector(
-            detector, inherited, maps: maps, hooks: hooks, isUsable: problem == nil && inherited != StateText())
+        // `rules` and `received` keep their form in every layout. A text without them leaves what the ring held unknown.
+        let written = (try? WrittenDetector(detector, in: inherited)) ?? WrittenDetector()
+        return InheritedDetector(
+            written, maps: maps, hooks: hooks, isUsable: problem == nil && inherited != StateText())
     }
 
     /// Says that what was inherited cannot be used after all.

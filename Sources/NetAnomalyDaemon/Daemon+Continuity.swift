@@ -42,6 +42,7 @@ extension Daemon {
             for line in continuity.inherited["account"] {
                 carried[RuleName(try line.word(0))] = try line.account(1)
             }
+            for detector in allDetectors { _ = try WrittenDetector(detector.name, in: continuity.inherited) }
             (self.path, self.carried) = (path, carried)
         } catch {
             continuity.refuse(because: error.description)
@@ -49,21 +50,10 @@ extension Daemon {
         }
     }
 
-    /// What was left of a detector, if it can be read.
-    func inherited(_ detector: DetectorName) -> InheritedDetector? {
-        do {
-            return try continuity.takeInherited(detector)
-        } catch {
-            write(Notices.stateDiscarded(of: detector.text, because: error.description, nil))
-            return nil
-        }
-    }
-
     /// Closes the books of what was left of a detector that is not watched so any more.
     func close(_ inherited: InheritedDetector, of detector: DetectorName, because reason: String) {
         inherited.session.switchOff()
         discard(detector, inherited.closedBooks(), because: reason)
-        inherited.session.end()
         continuity.discardAll(detector)
     }
 

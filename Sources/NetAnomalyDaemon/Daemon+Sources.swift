@@ -86,7 +86,7 @@ extension Daemon {
         if continuity.isKept {
             runner.keep = { [unowned self] in continuity.keep($0, of: name, isContinued: $0.isContinued) }
         }
-        guard let inherited = inherited(name) else { return }
+        guard let inherited = continuity.takeInherited(name) else { return }
         if runner.isWanted(by: configuration) {
             runner.inherited = inherited
         } else {
@@ -97,7 +97,7 @@ extension Daemon {
     private func startWithBpftrace() {
         path.backend = Backend.bpftrace.rawValue
         for detector in allDetectors {
-            if let inherited = inherited(detector.name) {
+            if let inherited = continuity.takeInherited(detector.name) {
                 close(inherited, of: detector.name, because: "bpftrace runs the probes now")
             }
         }

@@ -96,21 +96,19 @@ public final class DetectorRunner {
         }
     }
 
-    /// Takes the programs of the process before off their hooks, now that ours are on: a packet of the microsecond in
-    /// which both count is counted twice, where the other way round it would be missed.
+    /// Takes over from the programs of the process before, now that it is the turn of ours.
     private func succeed(_ session: ProbeSession) {
         guard let inherited else { return }
         self.inherited = nil
-        inherited.session.switchOff()
         if let obstacle = session.obstacle {
+            inherited.session.switchOff()
             succession = .discarded(because: obstacle, inherited.closedBooks())
         } else {
-            closedBooks = inherited.earlier
-            received = inherited.received
-            (missedBefore, forgottenBefore) = (inherited.missed, inherited.forgotten)
+            closedBooks = inherited.written.earlier
+            received = inherited.written.received
+            (missedBefore, forgottenBefore) = (inherited.written.missed, inherited.written.forgotten)
             succession = .continued(waiting: session.waitingBytes)
         }
-        inherited.session.end()
     }
 
     /// Puts changed rule settings in force without touching a probe.

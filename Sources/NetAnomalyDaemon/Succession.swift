@@ -1,57 +1,72 @@
 import AnomalyModel
 import TracingBackends
 
-/// What the process before has left of one detector.
-struct InheritedDetector {
-    /// Its programs and tables.
-    let session: InheritedSession
-    /// Accounts of sessions before that one.
-    let earlier: [RuleName: RuleAccount]
+/// What the process before has written down about one detector.
+struct WrittenDetector {
+    /// Accounts of sessions before the one that was left.
+    private(set) var earlier: [RuleName: RuleAccount] = [:]
     /// Events taken out of the ring, by rule.
-    let received: [RuleName: UInt64]
-    let missed: UInt64
-    let forgotten: UInt64
+    private(set) var received: [RuleName: UInt64] = [:]
+    private(set) var missed: UInt64 = 0
+    private(set) var forgotten: UInt64 = 0
     /// Its rules, in the order of its numbers for them.
-    private let rules: [RuleName]
+    private(set) var rules: [RuleName] = []
+    private(set) var layout: UInt64 = 0
+    /// Up to where the ring was read.
+    private(set) var position: UInt64 = 0
 
-    /// - Parameters:
-    ///   - state: what that process wrote down last.
-    ///   - isUsable: whether it can be believed; else the session can only be ended.
-    init(
-        _ detector: DetectorName, _ state: StateText, maps: [Int32], hooks: [Int32], isUsable: Bool
-    ) throws(StateText.Problem) {
-        var layout: UInt64 = 0, position: UInt64 = 0, missed: UInt64 = 0, forgotten: UInt64 = 0
+    /// Nothing is known.
+    init() {}
+
+    init(_ detector: DetectorName, in state: StateText) throws(StateText.Problem) {
         for line in state["detector"] where try line.word(0) == detector.text {
             (layout, position) = (try line.number(1), try line.number(2))
             (missed, forgotten) = (try line.number(3), try line.number(4))
         }
-        var rules: [RuleName] = []
         for line in state["rules"] where try line.word(0) == detector.text {
             for index in 1..<max(1, line.count) { rules.append(RuleName(try line.word(index))) }
         }
-        var received: [RuleName: UInt64] = [:], earlier: [RuleName: RuleAccount] = [:]
-        for line in state["received"] { received[RuleName(try line.word(0))] = try line.number(1) }
-        for line in state["earlier"] { earlier[RuleName(try line.word(0))] = try line.account(1) }
         let names = Set(rules)
-        self.received = received.filter { names.contains($0.key) }
-        self.earlier = earlier.filter { names.contains($0.key) }
-        (self.missed, self.forgotten, self.rules) = (missed, forgotten, rules)
+        for line in state["received"] {
+            let rule = RuleName(try line.word(0))
+            if names.contains(rule) { received[rule] = try line.number(1) }
+        }
+        for line in state["earlier"] {
+            let rule = RuleName(try line.word(0))
+            if names.contains(rule) { earlier[rule] = try line.account(1) }
+        }
+    }
+}
+
+/// What the process before has left of one detector.
+struct InheritedDetector {
+    /// Its programs and tables.
+    let session: InheritedSession
+    let written: WrittenDetector
+    private let isUsable: Bool
+
+    /// - Parameters:
+    ///   - maps, hooks: as `InheritedSession` takes them.
+    ///   - isUsable: whether the state as a whole goes on; else the session can only be ended.
+    init(_ written: WrittenDetector, maps: [Int32], hooks: [Int32], isUsable: Bool) {
+        (self.written, self.isUsable) = (written, isUsable)
         session = InheritedSession(
-            maps: maps, hooks: hooks, layout: isUsable ? layout : nil, position: position)
+            maps: maps, hooks: hooks, layout: isUsable ? written.layout : nil, position: written.position)
     }
 
     /// Its accounts if the session is not gone on with: what lies in its ring is lost. To be asked for when its programs
     /// are switched off.
+    ///
+    /// Where the whole state is given up, so is what became of the events before: only those in the ring are counted.
     func closedBooks() -> [RuleName: RuleAccount] {
-        var books = earlier
-        for (index, rule) in rules.enumerated() {
-            let received = received[rule] ?? 0
+        var books = isUsable ? written.earlier : [:]
+        for (index, rule) in written.rules.enumerated() {
+            let received = written.received[rule] ?? 0
             // Counts in an order that is not ours: what was received is all that is known.
-            var totals = session.totals(rule: index) ?? KernelTotals()
-            totals.emitted = max(totals.emitted, received)
-            var account = totals.account
-            account.lostRing += totals.emitted - received
-            account.seen = account.settled + received
+            let totals = session.totals(rule: index) ?? KernelTotals()
+            var account = isUsable ? totals.account : RuleAccount()
+            account.lostRing += max(totals.emitted, received) - received
+            account.seen = account.settled + (isUsable ? received : 0)
             books[rule] = (books[rule] ?? RuleAccount()) + account
         }
         return books

@@ -4,11 +4,11 @@ import Glibc
 
 /// What the process before left of one detector's kernel half: its programs are on their hooks still, and count.
 ///
-/// Owns the descriptors. Once a session of this process is in force, `end()` takes those programs off.
+/// Owns the descriptors: its programs leave their hooks with it, unless somebody else keeps them there.
 public final class InheritedSession {
     /// Made by the session's maps, see `ProbeSession.kept`.
     private let maps: [CInt]
-    /// The links of its programs, and the map that switches them off.
+    /// The links of its programs.
     private let hooks: [CInt]
     /// By name.
     let mapsByName: [String: CInt]
@@ -26,24 +26,15 @@ public final class InheritedSession {
         var byName: [String: CInt] = [:]
         for descriptor in maps { if let name = Self.mapName(descriptor) { byName[name] = descriptor } }
         mapsByName = byName
-        config = hooks.first { Self.mapName($0) == ProbeSession.configMap }
+        config = byName[ProbeSession.configMap]
     }
 
-    deinit { end() }
+    deinit { for descriptor in hooks + maps { close(descriptor) } }
 
-    private var hasEnded = false
-
-    /// Switches its programs off and lets go of all that was theirs.
-    public func end() {
-        if hasEnded { return }
-        hasEnded = true
-        switchOff()
-        for descriptor in hooks + maps { close(descriptor) }
-    }
-
-    /// Has its programs count nothing more: in no layout do they judge while their configuration is all zeros.
+    /// Has its programs count nothing more: in no layout do they judge while their configuration is all zeros. Not for
+    /// a session that goes on with it, whose configuration it is too.
     public func switchOff() {
-        for descriptor in hooks where Self.mapName(descriptor) == ProbeSession.configMap {
+        for descriptor in maps where Self.mapName(descriptor) == ProbeSession.configMap {
             guard let size = Self.facts(descriptor)?.value_size else { continue }
             var key: UInt32 = 0
             let zeros = [UInt8](repeating: 0, count: Int(size))

@@ -22,26 +22,28 @@ struct LoadedObject: ~Copyable {
     /// it that search fails the whole load, and the object is loaded again against the kernel's types alone.
     ///
     /// - Parameters:
+    ///   - turn: when the configuration names this, the programs judge.
     ///   - without: programs that this kernel does not take.
     ///   - entries: sizes of maps, by name.
     ///   - inherited: maps to go on with, if they fit.
     /// - Throws: errno as libbpf gives it; `LibbpfLog` holds what libbpf said.
     init(
-        _ image: ProbeObject, without: Set<String> = [], entries: [String: UInt32] = [:],
+        _ image: ProbeObject, turn: UInt64 = 0, without: Set<String> = [], entries: [String: UInt32] = [:],
         inherited: InheritedSession? = nil
     ) throws(LoadFailure) {
         let loaded: (object: OpaquePointer, layout: UInt64, obstacle: String?)
         do {
-            loaded = try Self.load(image, types: nil, without: without, entries: entries, inherited)
+            loaded = try Self.load(image, turn, types: nil, without: without, entries: entries, inherited)
         } catch {
             guard error.code == EPERM else { throw error }
-            loaded = try Self.load(image, types: Self.kernelTypes, without: without, entries: entries, inherited)
+            loaded = try Self.load(
+                image, turn, types: Self.kernelTypes, without: without, entries: entries, inherited)
         }
         (object, layout, obstacle) = loaded
     }
 
     private static func load(
-        _ image: ProbeObject, types: String?, without: Set<String>, entries: [String: UInt32],
+        _ image: ProbeObject, _ turn: UInt64, types: String?, without: Set<String>, entries: [String: UInt32],
         _ inherited: InheritedSession?
     ) throws(LoadFailure) -> (object: OpaquePointer, layout: UInt64, obstacle: String?) {
         LibbpfLog.start()
@@ -53,6 +55,9 @@ struct LoadedObject: ~Copyable {
         for (name, count) in entries {
             guard let map = bpf_object__find_map_by_name(opened, name) else { continue }
             bpf_map__set_max_entries(map, count)
+        }
+        if let map = bpf_object__find_map_by_name(opened, ".rodata.turn") {
+            withUnsafeBytes(of: turn) { _ = bpf_map__set_initial_value(map, $0.baseAddress, $0.count) }
         }
         let layout = na_layout_digest(opened)
         let obstacle = inherited?.obstacle(layout: layout, entries: entries)

@@ -17,10 +17,10 @@ public final class ProbeSession {
 
     /// Where the detector remembers: what a session of another process goes on with. All else is configuration, or is
     /// only used while a program runs.
-    static let inheritedMaps = ["events", "keys", "totals", "overflows", "buckets"] + optionalMaps
+    static let inheritedMaps = [configMap, "events", "keys", "totals", "overflows", "buckets"] + optionalMaps
     /// Those that not every detector has.
     static let optionalMaps = ["memory", "forgotten", "last_sent", "last_heard"]
-    /// Switches the programs on.
+    /// Names the programs whose turn it is.
     static let configMap = "config"
 
     private var object: LoadedObject
@@ -31,6 +31,8 @@ public final class ProbeSession {
     private let totalsMap: CInt
     private let forgottenMap: CInt
     private let memorySets: UInt32
+    /// Of this session's programs, among all that use the same tables.
+    private let turn = UInt64.random(in: 1...UInt64.max)
     /// Of the memory's hash, so that nobody outside can choose what is forgotten.
     private let seed: UInt64
     /// When the session began that this one goes on with.
@@ -51,7 +53,7 @@ public final class ProbeSession {
         let ways = UInt32(NA_MEMORY_WAYS)
         memorySets = (request.maxMemory + ways - 1) / ways
         let entries = ["keys": request.maxKeys, "memory": memorySets]
-        object = try Self.load(request, entries: entries, refused: &refused)
+        object = try Self.load(request, turn: turn, entries: entries, refused: &refused)
         let before = object.obstacle == nil ? request.inherited?.configuration : nil
         seed = before?.seed ?? .random(in: 1...UInt64.max)
         inheritedStart = before?.started_ns
@@ -69,25 +71,27 @@ public final class ProbeSession {
     }
 
     private static func load(
-        _ request: SessionRequest, entries: [String: UInt32], refused: inout [String: ProbeState]
+        _ request: SessionRequest, turn: UInt64, entries: [String: UInt32], refused: inout [String: ProbeState]
     ) throws(BackendError) -> LoadedObject {
         for image in request.images.dropLast() {
-            if let object = try? LoadedObject(image, entries: entries, inherited: request.inherited) { return object }
+            if let object = try? LoadedObject(image, turn: turn, entries: entries, inherited: request.inherited) {
+                return object
+            }
         }
         guard let image = request.images.last else { throw .unusable(object: "detector", reason: "it has no programs") }
-        return try load(image, request, entries: entries, refused: &refused)
+        return try load(image, request, turn: turn, entries: entries, refused: &refused)
     }
 
     /// Loads what can be loaded: a program that the kernel does not take is left out and the rest tried again.
     private static func load(
-        _ image: ProbeObject, _ request: SessionRequest, entries: [String: UInt32],
+        _ image: ProbeObject, _ request: SessionRequest, turn: UInt64, entries: [String: UInt32],
         refused: inout [String: ProbeState]
     ) throws(BackendError) -> LoadedObject {
         let probes = request.probes
         while true {
             do {
                 return try LoadedObject(
-                    image, without: Set(refused.keys), entries: entries, inherited: request.inherited)
+                    image, turn: turn, without: Set(refused.keys), entries: entries, inherited: request.inherited)
             } catch {
                 if error.code == EPERM || error.code == EACCES && error.program == nil { throw .refused }
                 if error.program == sweepProgram { throw .kernelTooOld }
@@ -190,8 +194,8 @@ public final class ProbeSession {
     public var isContinued: Bool { inheritedStart != nil }
     /// Where it remembers.
     public var keptMaps: [CInt] { Self.inheritedMaps.map { object.mapDescriptor($0) }.filter { $0 >= 0 } }
-    /// What holds its programs on their hooks, and what switches them on.
-    public var keptHooks: [CInt] { object.linkDescriptors + [object.mapDescriptor(Self.configMap)] }
+    /// What holds its programs on their hooks.
+    public var keptHooks: [CInt] { object.linkDescriptors }
 
     /// Puts the rules' settings and what is trusted in force, at once and without detaching anything.
     ///
@@ -208,7 +212,7 @@ public final class ProbeSession {
             if rule.isEnabled { enabled |= 1 << UInt32(index) }
         }
         let config = na_config(
-            started_ns: startedNanoseconds, seed: seed, enabled: enabled, memory_sets: memorySets,
+            turn: turn, started_ns: startedNanoseconds, seed: seed, enabled: enabled, memory_sets: memorySets,
             has_globs: tables.namesInterfaces ? 1 : 0, has_trust: tables.namesSenders ? 1 : 0,
             generation: trust.generation, reserved: 0)
         try object.write(object.mapDescriptor(Self.configMap), slot: 0, config)

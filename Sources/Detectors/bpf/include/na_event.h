@@ -72,6 +72,7 @@ struct na_rule_settings {
 
 /* One slot: what the judging of a packet depends on besides the rules' own settings. */
 struct na_config {
+	unsigned long long turn;       /* of the programs that judge; of all others nothing happens */
 	unsigned long long started_ns; /* CLOCK_BOOTTIME; what went before is not remembered */
 	unsigned long long seed;       /* of the memory's hash: nobody outside shall choose what is forgotten */
 	unsigned int enabled;	       /* rules that are judged, as bits */

@@ -210,6 +210,21 @@ static __always_inline struct na_config *na_config_slot(void)
 	return bpf_map_lookup_elem(&config, &zero);
 }
 
+/*
+ * Whose turn these programs wait for. When one process of the daemon follows another, the programs of both are on their
+ * hooks with the same tables: one store into the configuration passes the turn on, so that no packet is missed by both,
+ * and none judged twice but one that is between the two programs at that moment.
+ */
+const volatile __u64 na_turn SEC(".rodata.turn") = 0;
+
+/* The configuration if these programs are to judge by it; where a hook's work begins. */
+static __always_inline struct na_config *na_config_in_force(void)
+{
+	struct na_config *known = na_config_slot();
+
+	return known && known->turn == na_turn ? known : NULL;
+}
+
 static __always_inline __u32 na_threshold(__u32 rule)
 {
 	struct na_rule_settings *rule_settings = bpf_map_lookup_elem(&settings, &rule);
