@@ -127,7 +127,7 @@ struct na_sweep {
 _Static_assert(sizeof(struct na_key) == 48, "na_key has no holes");
 _Static_assert(sizeof(struct na_event_head) == 424, "na_event_head has no holes");
 _Static_assert(sizeof(struct na_rule_settings) == 32, "na_rule_settings has no holes");
-_Static_assert(sizeof(struct na_config) == 40, "na_config has no holes");
+_Static_assert(sizeof(struct na_config) == 48, "na_config has no holes");
 _Static_assert(sizeof(struct na_memory_set) == 128, "na_memory_set is two cache lines");
 _Static_assert(sizeof(struct na_rule_totals) == 56, "na_rule_totals has no holes");
 
