@@ -39,10 +39,10 @@ enum Notices {
 
     /// - Parameters:
     ///   - part: a detector, or `all`.
-    ///   - lost: events that were in its ring; nil if that cannot be known.
+    ///   - lost: events that were in its ring, the sum of its rules' accounts; nil if that cannot be known.
     static func stateDiscarded(of part: String, because reason: String, _ lost: UInt64?) -> DaemonNotice {
         let what = part == "all" ? "The state of the process before" : "What the process before left of \(part)"
-        let events = lost.map { "; \($0) events were lost with it" } ?? ""
+        let events = lost.map { "; \($0) events of its rules were lost with it" } ?? ""
         return notice(
             stateDiscarded, .notice, "\(what) is not gone on with: \(reason)\(events)",
             [Field(.problem, reason)] + (lost.map { [Field(.lostRing, String($0))] } ?? []))
