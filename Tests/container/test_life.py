@@ -1,5 +1,6 @@
 """The service's life under systemd, as its user lives it: reloaded, restarted, killed, hung, and it watches on."""
 
+import itertools
 import json
 import re
 import time
@@ -19,6 +20,10 @@ RELOAD_SECONDS = 0.05
 OFF = ("arp-trace", "arp-unicast-request", "gso-trace")
 
 
+#: Which senders show that it watches: each time others, and not the steady ones, which begin with 1.
+WATCHES = itertools.count(1)
+
+
 @pytest.fixture(autouse=True)
 def events(service, anomalies):
     """Real ones all the while, within the default limits."""
@@ -33,8 +38,7 @@ def watches(service, machine):
 
     def check():
         made.append(services.Anomalies(machine, f"t{len(made) + 1}"))
-        # A sender of its own: the steady ones begin with 1.
-        made[-1].made = (len(made) + int(time.monotonic())) << 16
+        made[-1].made = next(WATCHES) << 16
         return service.assert_watches(made[-1])
 
     yield check
