@@ -23,8 +23,8 @@
 /*
  * What everything in here and in the BPF maps beside it means. To be raised when a field of the text, the frame of a
  * record, or what a map's content stands for is changed in a way that an older or newer program would misread. The
- * places of this structure itself, and the lines "kernel" of the text, must stay as they are: a program of another
- * layout reads them to count what it has to give up.
+ * places of this structure itself, and the lines "rules" and "received" of the text, must stay as they are: a program
+ * of another layout reads them to count what it has to give up.
  */
 #define NA_STATE_LAYOUT "netanomalyd-state-layout-1"
 

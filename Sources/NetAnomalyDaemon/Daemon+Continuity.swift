@@ -12,6 +12,7 @@ extension Daemon {
             commit()
             path.flush(now: now)
         } while path.output.needsCommit
+        if path.output.isSpreadOut { commit() }
     }
 
     /// Puts what this process knows in force for the next one, and gives the rings' room back.
