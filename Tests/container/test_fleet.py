@@ -19,7 +19,7 @@ CERTIFICATES = "/etc/netanomaly-fleet"
 METRICS = "/var/lib/prometheus/node-exporter/netanomalyd.prom"
 SCRAPE = "import urllib.request as u; print(u.urlopen('http://localhost:9100/metrics', timeout=5).read().decode())"
 #: Uploads an entry as anybody could; prints the answer. Its argument is a folder with a certificate, or nothing.
-FORGE = """
+FORGE = r"""
 import ssl, sys, urllib.request
 context = ssl.create_default_context(cafile="/etc/netanomaly-fleet/ca.pem")
 if sys.argv[1]:
@@ -102,17 +102,16 @@ class Fleet:
         return self.collector.journal("--directory=/var/log/journal/remote", "-u", "netanomalyd", *words,
                                       check=False)
 
+    def arrived(self):
+        """The numbers of the entries that the collector has, by the name of their host."""
+        return {name: set(sequence(self.collected(OURS, f"_HOSTNAME={name}"))) for name in self.names}
+
     def wait_equal(self):
-        """Every entry that the hosts have is at the collector, once."""
-        wanted = {name: sequence(service.entries()) for name, service in self.services.items()}
-        found = {}
-
-        def arrived():
-            found.update({name: sequence(self.collected(OURS, f"_HOSTNAME={name}")) for name in wanted})
-            return all(set(found[name]) >= set(wanted[name]) for name in wanted)
-
-        wait_until(arrived, "the collector has every entry", 60.0)
-        assert {name: sorted(numbers) for name, numbers in found.items()} == wanted, "an entry came twice"
+        """Every entry that the hosts have is at the collector, and no other; their numbers, as `arrived`."""
+        wanted = {name: set(sequence(service.entries())) for name, service in self.services.items()}
+        wait_until(lambda: all(found >= wanted[name] for name, found in self.arrived().items()),
+                   "the collector has every entry", 60.0)
+        assert self.arrived() == wanted
         return wanted
 
     def close(self):
@@ -177,11 +176,11 @@ def test_the_commands_for_reading_find_something(fleet):
         assert "beta" in fleet.collector.run("sh", "-ec", command).stdout
 
 
-def test_what_comes_while_the_collector_is_away_is_there_later_once(fleet):
+def test_what_comes_while_the_collector_is_away_is_there_later(fleet):
     before = fleet.wait_equal()
     fleet.collector.run("systemctl", "stop", "systemd-journal-remote.socket", "systemd-journal-remote.service")
     cause(fleet, 50)
-    assert len(fleet.collected(OURS)) == sum(map(len, before.values())), "nobody listens"
+    assert fleet.arrived() == before, "nobody listens"
     fleet.collector.run("systemctl", "start", "systemd-journal-remote.socket")
     after = fleet.wait_equal()
     assert all(len(after[name]) == len(before[name]) + 100 for name in fleet.names)
@@ -212,11 +211,15 @@ def test_a_host_uploads_nothing_to_a_collector_that_it_does_not_know(fleet):
         certificates.install(fleet.collector, "collector")
         fleet.collector.run("systemctl", "restart", "netanomaly-fleet")
 
+    def complaints(machine):
+        return machine.journal("--unit=systemd-journal-upload", "--grep=certificate", check=False)
+
+    assert not any(map(complaints, fleet.machines.values()))
     become(impostor)
     cause(fleet, 1)
-    for machine in (fleet.machines[name] for name in fleet.names):
-        wait_until(lambda: machine.journal("-u", "systemd-journal-upload", "-g", "certificate", check=False), "it is told")
-    assert len(fleet.collected(OURS)) == sum(map(len, before.values()))
+    for name in fleet.names:
+        wait_until(lambda: complaints(fleet.machines[name]), "it is told")
+    assert fleet.arrived() == before
     become(fleet.certificates)
     fleet.wait_equal()
 
