@@ -19,10 +19,11 @@ extension Daemon {
         guard continuity.isKept, path.isUncommitted || sources.contains(where: \.isUncommitted) else { return }
         var state = StateText()
         path.save(to: &state)
-        for source in sources + retired {
+        for (rule, account) in carried { state.add("account", rule.text, account: account) }
+        for source in sources {
             for rule in source.rules {
-                let account = (carried[rule.name] ?? RuleAccount()) + source.accountToCarry(of: rule.name)
-                state.add("account", rule.name.text, account: account)
+                let account = source.accountToCarry(of: rule.name)
+                if account != RuleAccount() { state.add("account", rule.name.text, account: account) }
             }
             source.save(to: &state)
         }
@@ -40,7 +41,8 @@ extension Daemon {
             var (path, carried) = (path, carried)
             try path.restore(continuity.inherited, now: boottimeNanoseconds())
             for line in continuity.inherited["account"] {
-                carried[RuleName(try line.word(0))] = try line.account(1)
+                let rule = RuleName(try line.word(0))
+                carried[rule] = (carried[rule] ?? RuleAccount()) + (try line.account(1))
             }
             (self.path, self.carried) = (path, carried)
         } catch {

@@ -6,17 +6,22 @@ import urllib.request
 
 import pytest
 
+import scripted
 from daemon import CONFIGURATION, REPOSITORY, Daemon
 from frames import arp_frame
+from journald import Journald
+from keeper import KeptDaemon
 from namespaces import run
 from segment import QUIET, wait_until
 from tap import Tap
-from tools import unpacked
+from test_own_scripts import BELL, ring, section
+from tools import installed, unpacked
 
 RULES = REPOSITORY / "examples/prometheus-rules.yml"
 RULE = "arp-malformed"
 FATES = ("written", "deduplicated", "limited", "overflow", "lost_ring", "lost_journal")
 SAMPLE = re.compile(r"^(netanomalyd_\w+)(?:\{(.*)\})? ([0-9.e+]+)$", re.MULTILINE)
+SCRIPT = frozenset({("detector", "script"), ("rule", "bell")})
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -152,6 +157,78 @@ def test_a_stop_leaves_the_closed_books_behind(daemon, path, tap):
                   if name == "netanomalyd_events_settled_total" and ("rule", RULE) in labels)
     assert settled == 5 and accounting["NETANOMALY_PENDING"] == "0"
     assert value(found, "records_total") == max(int(item["NETANOMALY_SEQ"]) for item in daemon.records.all())
+
+
+def counters(path):
+    """The figures that only grow."""
+    return {series: count for series, count in figures(path.read_text()).items() if series[0].endswith("_total")}
+
+
+def test_a_kill_and_a_restart_take_nothing_back(tmp_path, namespace, tap, path):
+    """With systemd's descriptor store: what a process has counted, the next one goes on with."""
+    path.parent.mkdir()
+    journald = Journald(tmp_path / "journald")
+    # Killed in the middle of an interval: the next file is not to be behind the last.
+    daemon = KeptDaemon(tmp_path / "daemon", journald, configured(path))
+    try:
+        wait_until(path.exists, "the first file")
+        for round, end in enumerate((daemon.kill, daemon.stop), start=1):
+            cause(tap, 7)
+            wait_until(lambda: value(figures(path.read_text()), "events_total", detector="arp", rule=RULE) == 7 * round,
+                       "the file has this round's")
+            assert daemon.reload().returncode == 0
+            wait_until(lambda: value(figures(path.read_text()), "config_reloads_total", result="applied") == 1,
+                       "and its reload")
+            before, started = counters(path), value(figures(path.read_text()), "start_time_seconds")
+            end()
+            assert value(figures(path.read_text()), "running") == (1 if end == daemon.kill else 0)
+            path.unlink()
+            daemon.start()
+            wait_until(path.exists, "the next process' file")
+            found = counters(path)
+            assert found.keys() == before.keys()
+            back = {series for series in before if found[series] < before[series]}
+            assert back == {("netanomalyd_config_reloads_total", frozenset({("result", "applied")}))}, back
+            assert value(found, "events_total", detector="arp", rule=RULE) == 7 * round
+            assert value(figures(path.read_text()), "start_time_seconds") > started - 1
+            assert value(figures(path.read_text()), "running") == 1
+    finally:
+        daemon.close()
+        journald.close()
+
+
+def test_a_script_that_was_away_has_each_series_once_and_loses_no_count(tmp_path, path):
+    """What comes twice in a file makes node_exporter throw away all of it."""
+    installed("bpftrace")
+    path.parent.mkdir()
+    folder = scripted.RootFolder()
+    script = section("bell", folder.script("bell", BELL + '{ printf("n=%d\\n", args->who); }'), "DedupIntervalSec=0")
+    daemon = Daemon(tmp_path / "daemon", configured(path) + script)
+
+    def shows(count):
+        text = path.read_text()
+        done = promtool("check", "metrics", input=text, check=False)
+        print(done, [l for l in text.splitlines() if "bell" in l])
+        found = figures(text)
+        settled = sum(figure for (name, labels), figure in found.items()
+                      if name == "netanomalyd_events_settled_total" and ("rule", "bell") in labels)
+        return found.get(("netanomalyd_events_total", SCRIPT)) == settled == count
+
+    try:
+        for round in range(1, 4):
+            ring(times=2)
+            wait_until(lambda: shows(2 * round), "the script's reports")
+            for text in (configured(path), configured(path) + script):
+                daemon.configure(text)
+                assert daemon.reload().returncode == 0
+                before = path.stat().st_ino
+                wait_until(lambda: path.stat().st_ino != before, "another file")
+                assert shows(2 * round)
+        account = daemon.drained()["rules"]["bell"]
+        assert account["seen"] == 6 and account["written"] == 6
+    finally:
+        daemon.close()
+        folder.close()
 
 
 def test_a_reload_moves_the_file_and_counts(daemon, path):
