@@ -20,8 +20,8 @@ import Testing
     }
 
     private func report(
-        _ text: String = "", accounts: [RuleName: RuleAccount] = [:], problem: String? = nil, journalProblem: String? = nil,
-        isRunning: Bool = true
+        _ text: String = "", accounts: [RuleName: RuleAccount] = [:], problem: String? = nil,
+        journalProblem: String? = nil, isRunning: Bool = true
     ) throws -> MetricsReport {
         let status = StatusReport(
             configuration: try configuration(text), sources: allDetectors.map { DetectorRunner($0) { _ in } },
