@@ -1,4 +1,5 @@
 import AnomalyModel
+import DaemonConfig
 import Detectors
 import SystemdProtocols
 import TracingBackends
@@ -45,10 +46,28 @@ extension Daemon {
                 carried[rule] = (carried[rule] ?? RuleAccount()) + (try line.account(1))
             }
             (self.path, self.carried) = (path, carried)
+            forgetOldRules()
         } catch {
             continuity.refuse(because: error.description)
             write(Notices.stateDiscarded(of: "all", because: error.description, nil))
         }
+    }
+
+    /// Rules of scripts that are gone, or have not reported since the start, whose accounts are kept.
+    ///
+    /// As many as all scripts can have at once. Without an end, a script that names rules anew with each start would
+    /// fill the state.
+    private static let maximumGoneRules = ScriptSettings.maximumCount * ScriptRules.maximumRules
+
+    /// Forgets the least seen of such rules, where there are too many.
+    func forgetOldRules() {
+        let present = Set((allRules + sources.flatMap(\.rules)).map(\.name))
+        let gone = carried.filter { !present.contains($0.key) }
+        guard gone.count > Self.maximumGoneRules else { return }
+        for (rule, _) in gone.sorted(by: { $0.value.seen > $1.value.seen })[Self.maximumGoneRules...] {
+            carried[rule] = nil
+        }
+        path.forget(allBut: present.union(carried.keys))
     }
 
     /// What was left of a detector, if it can be read.

@@ -97,6 +97,7 @@ extension Daemon {
             carried[rule.name] = (carried[rule.name] ?? RuleAccount()) + source.account(of: rule.name)
         }
         carriedUnjudged += source.lostUnjudged
+        forgetOldRules()
     }
 
     /// A script that is stopped by a reload holds up all else.

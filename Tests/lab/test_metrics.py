@@ -233,6 +233,50 @@ def test_a_script_that_was_away_has_each_series_once_and_loses_no_count(tmp_path
         folder.close()
 
 
+def test_rules_that_scripts_invent_with_each_start_do_not_add_up_for_ever(tmp_path, path):
+    """Else the file, the status and the state for the next process would grow until the last has no room."""
+    installed("bpftrace")
+    path.parent.mkdir()
+    journald = Journald(tmp_path / "journald")
+    daemon = KeptDaemon(tmp_path / "daemon", journald, configured(path))
+    scripts, most = ("bell-a", "bell-b", "bell-c", "bell-d"), 16 * 32
+
+    def rules(word):
+        return {rule: account for rule, account in daemon.status()["rules"].items() if word in rule}
+
+    def all_ring(round):
+        ring()
+        return len(rules(f"-{round}-")) == len(scripts)
+
+    try:
+        for round in range(5):
+            text = configured(path)
+            for name in scripts:
+                # In its own /run, see journald.py.
+                run(*journald.inside(["tee", f"/run/{name}.bt"]),
+                    input=BELL + f'{{ printf("rule={name}-{round}-%d\\n", args->who); }}')
+                text += section(name, f"/run/{name}.bt")
+            daemon.configure(text)
+            assert daemon.reload().returncode == 0
+            wait_until(lambda: all_ring(round), "the scripts report")
+            # Of the first round's rules the fewest are seen.
+            for number in range(32):
+                ring(number, times=50 if round else 1)
+            wait_until(lambda: len(rules(f"-{round}-")) == 32 * len(scripts), "all of this round's")
+            daemon.configure(configured(path))
+            assert daemon.reload().returncode == 0
+        for restart in (daemon.reload, lambda: (daemon.kill(), daemon.start())):
+            restart()
+            daemon.drained()
+            found = rules("bell-")
+            assert len(found) == most
+            assert not any("-0-" in rule for rule in found), "the least seen are forgotten"
+            assert all(account["seen"] == account["written"] + account["deduplicated"] for account in found.values())
+    finally:
+        daemon.close()
+        journald.close()
+
+
 def test_a_reload_moves_the_file_and_counts(daemon, path):
     before = figures(path.read_text())
     other = path.with_name("other.prom")
