@@ -53,23 +53,6 @@ extension Daemon {
         }
     }
 
-    /// Rules of scripts that are gone, or have not reported since the start, whose accounts are kept.
-    ///
-    /// As many as all scripts can have at once. Without an end, a script that names rules anew with each start would
-    /// fill the state.
-    private static let maximumGoneRules = ScriptSettings.maximumCount * ScriptRules.maximumRules
-
-    /// Forgets the least seen of such rules, where there are too many.
-    func forgetOldRules() {
-        let present = Set((allRules + sources.flatMap(\.rules)).map(\.name))
-        let gone = carried.filter { !present.contains($0.key) }
-        guard gone.count > Self.maximumGoneRules else { return }
-        for (rule, _) in gone.sorted(by: { $0.value.seen > $1.value.seen })[Self.maximumGoneRules...] {
-            carried[rule] = nil
-        }
-        path.forget(allBut: present.union(carried.keys))
-    }
-
     /// What was left of a detector, if it can be read.
     func inherited(_ detector: DetectorName) -> InheritedDetector? {
         do {
@@ -103,5 +86,22 @@ extension Daemon {
             lost += account.lostRing
         }
         write(Notices.stateDiscarded(of: detector.text, because: reason, lost))
+    }
+
+    /// Rules of scripts that are gone, or have not reported since the start, whose accounts are kept.
+    ///
+    /// As many as all scripts can have at once. Without an end, a script that names rules anew with each start would
+    /// fill the state.
+    private static let maximumGoneRules = ScriptSettings.maximumCount * ScriptRules.maximumRules
+
+    /// Forgets the least seen of such rules, where there are too many.
+    func forgetOldRules() {
+        let present = Set((allRules + sources.flatMap(\.rules)).map(\.name))
+        let gone = carried.filter { !present.contains($0.key) }
+        guard gone.count > Self.maximumGoneRules else { return }
+        for (rule, _) in gone.sorted(by: { $0.value.seen > $1.value.seen })[Self.maximumGoneRules...] {
+            carried[rule] = nil
+        }
+        path.forget(allBut: present.union(carried.keys))
     }
 }
