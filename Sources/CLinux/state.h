@@ -29,8 +29,8 @@
 #define NA_STATE_LAYOUT "netanomalyd-state-layout-1"
 
 #define NA_STATE_NAME_BYTES 64
-#define NA_STATE_RECEIPTS 64	      /* records sent between two commits */
-#define NA_STATE_SLOT_BYTES (1 << 20) /* some 10,000 lines of rules; pages that are never written are never taken */
+#define NA_STATE_RECEIPTS 64	       /* records sent between two commits */
+#define NA_STATE_SLOT_BYTES (1 << 20)  /* some 10,000 lines of rules; pages that are never written are never taken */
 #define NA_STATE_QUEUE_BYTES (5 << 20) /* RecordQueue.maxBytes, and the frames */
 
 /* struct mmsghdr, which is shown to _GNU_SOURCE only. */

@@ -14,7 +14,8 @@ public final class DescriptorStore {
 
     /// Nil where no service manager is told anything.
     public init?() {
-        guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), path.hasPrefix("/") || path.hasPrefix("@")
+        guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }),
+            path.hasPrefix("/") || path.hasPrefix("@")
         else { return nil }
         let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         socket = Glibc.socket(AF_UNIX, type, 0)
