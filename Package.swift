@@ -75,7 +75,9 @@ let package = Package(
         .testTarget(name: "DaemonConfigTests", dependencies: ["AnomalyModel", "DaemonConfig"], swiftSettings: strict),
         .testTarget(
             name: "DetectorsTests",
-            dependencies: ["AnomalyModel", "CDetectorEvents", "DaemonConfig", "Detectors", "NetAnomalyDaemon"],
+            dependencies: [
+                "AnomalyModel", "CDetectorEvents", "DaemonConfig", "Detectors", "NetAnomalyDaemon", "SystemdProtocols",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "EventPipelineTests", dependencies: ["AnomalyModel", "EventPipeline"], swiftSettings: strict),

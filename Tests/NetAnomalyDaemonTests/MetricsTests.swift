@@ -14,17 +14,21 @@ import Testing
 
     init() throws {
         folder = try TemporaryFolder()
-        path = EventPath(try configuration(), transport: try JournalSocket(path: folder.socket), namer: nil)
+        path = EventPath(
+            try configuration(), transport: try JournalSocket(path: folder.socket), namer: nil,
+            memory: try StateMemory(), isKept: false)
     }
 
     private func report(
-        _ text: String = "", accounts: [RuleName: RuleAccount] = [:], problem: String? = nil, isRunning: Bool = true
+        _ text: String = "", accounts: [RuleName: RuleAccount] = [:], problem: String? = nil,
+        journalProblem: String? = nil, isRunning: Bool = true
     ) throws -> MetricsReport {
         let status = StatusReport(
             configuration: try configuration(text), sources: allDetectors.map { DetectorRunner($0) { _ in } },
             backend: "libbpf",
             books: Books(accounts: allRules.map { ($0.name, accounts[$0.name] ?? RuleAccount()) }),
-            path: path, outputKind: .journal, startedNanoseconds: 7, reloadProblem: problem)
+            path: path, outputKind: .journal, startedNanoseconds: 7, reloadProblem: problem,
+            journalProblem: journalProblem)
         var reloads = ReloadCounts(startedSeconds: 1000)
         reloads.note(isApplied: true, seconds: 1005)
         reloads.note(isApplied: false, seconds: 1009)
@@ -112,6 +116,11 @@ import Testing
         #expect(text.contains("netanomalyd_start_time_seconds 1000\n") && text.contains("netanomalyd_running 1\n"))
         #expect(try report(isRunning: false).families.text.contains("netanomalyd_running 0\n"))
         #expect(try report().families.text.contains("netanomalyd_config_last_reload_successful 1\n"))
+    }
+
+    @Test func `a journal that keeps nothing shows`() throws {
+        #expect(try report().families.text.contains("netanomalyd_output_kept 1\n"))
+        #expect(try report(journalProblem: "it drops").families.text.contains("netanomalyd_output_kept 0\n"))
     }
 
     // MARK: File

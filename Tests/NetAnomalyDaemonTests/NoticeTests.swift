@@ -30,7 +30,9 @@ import Testing
     private static var samples: [DaemonNotice] {
         get throws {
             [
-                Notices.started(watched: "9 of 10 probes", rules: 16), Notices.stopped(reason: "SIGTERM"),
+                Notices.started(watched: "9 of 10 probes", rules: 16, waiting: nil),
+                Notices.started(watched: "9 of 10 probes", rules: 16, waiting: 4096),
+                Notices.stopped(reason: "SIGTERM", goesOn: false), Notices.stopped(reason: "SIGTERM", goesOn: true),
                 Notices.reloaded(changes: []), Notices.reloadFailed(try errors("x\n")),
                 Notices.probeDegraded(detector: arp.name, reason: "no hook", loss: "received ARP", rules: []),
                 Notices.accounting(Books(accounts: [(rule, RuleAccount())]), period: "Since the start"),
