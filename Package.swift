@@ -82,7 +82,8 @@ let package = Package(
         .testTarget(
             name: "EventPipelineTests", dependencies: ["AnomalyModel", "EventPipeline"], swiftSettings: strict),
         .testTarget(
-            name: "SystemdProtocolsTests", dependencies: ["AnomalyModel", "SystemdProtocols"], swiftSettings: strict),
+            name: "SystemdProtocolsTests", dependencies: ["AnomalyModel", "CLinux", "SystemdProtocols"],
+            swiftSettings: strict),
         .testTarget(
             name: "OutputTests", dependencies: ["AnomalyModel", "NetAnomalyDaemon", "SystemdProtocols"],
             swiftSettings: strict),

@@ -51,7 +51,11 @@ final class Continuity {
             put([memory.descriptor], "state")
         }
         discardOld("state")
-        inherited = StateText(parsing: text)
+        do {
+            inherited = try StateText(parsing: text)
+        } catch {
+            problem = error.description
+        }
         if let found, !text.isEmpty, found !== memory {
             problem = "it is \(found.foundLayout), and this version writes \(StateMemory.layout)"
         }
