@@ -92,10 +92,10 @@ public struct StateText: Sendable, Equatable {
     /// Lines of that kind, in order; only of a text that was read.
     public subscript(kind: String) -> [Line] { lines[kind] ?? [] }
 
-    /// The one number of the only line of that kind.
-    public func number(_ kind: String) throws(Problem) -> UInt64 {
+    /// The one amount of the only line of that kind.
+    public func amount(_ kind: String) throws(Problem) -> UInt64 {
         guard let line = self[kind].first else { throw Problem("'\(kind)' is missing") }
-        return try line.number(0)
+        return try line.amount(0)
     }
 
     /// Adds a line of words without spaces, then numbers.

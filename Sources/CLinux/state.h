@@ -31,7 +31,7 @@
 #define NA_STATE_NAME_BYTES 64
 #define NA_STATE_RECEIPTS 64	      /* records sent between two commits */
 #define NA_STATE_SLOT_BYTES (1 << 20) /* some 10,000 lines of rules; pages that are never written are never taken */
-#define NA_STATE_QUEUE_BYTES (5 << 20) /* RecordQueue.maxBytes, and the frames */
+#define NA_STATE_QUEUE_BYTES (9 << 20) /* RecordQueue.maxBytes, as much sent since the commit, and the frames */
 
 /* struct mmsghdr, which is shown to _GNU_SOURCE only. */
 struct na_receipt {
@@ -133,7 +133,8 @@ static inline int na_state_commit(struct na_state *state, const void *text, size
 	memcpy(na_state_slot(state, slot), text, count);
 	state->slot_offset[slot] = na_state_slot(state, slot) - (char *)state;
 	state->slot_bytes[slot] = count;
-	for (unsigned int i = 0; i < NA_STATE_RECEIPTS && state->receipts[slot][i].sent_bytes; i++)
+	/* All of them: whoever was killed in the middle of this has left some behind the first that is clear. */
+	for (unsigned int i = 0; i < NA_STATE_RECEIPTS; i++)
 		state->receipts[slot][i].sent_bytes = 0;
 	__atomic_store_n(&state->committed, next, __ATOMIC_RELEASE);
 	return 1;

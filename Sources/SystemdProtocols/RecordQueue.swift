@@ -140,8 +140,14 @@ public struct RecordQueue {
             guard settle(outcome, item.account, now: now) else { return }
             memory.note(outcome, receipt: settled)
             if isKept { settled += 1 }
-            records.removeFirst()
+            removeFirst()
         }
+    }
+
+    /// The room is free at once only if nobody would look there for what the committed state says.
+    private mutating func removeFirst() {
+        records.removeFirst()
+        if !isKept { records.reuse() }
     }
 
     private func mayLeave(_ item: WaitingRecords.Item) -> Bool {
@@ -164,6 +170,7 @@ public struct RecordQueue {
     public mutating func commit(_ text: String) -> Bool {
         guard memory.commit(text) else { return false }
         settled = 0
+        records.reuse()
         committedEnd = records.range.end
         return true
     }
@@ -190,7 +197,7 @@ public struct RecordQueue {
     public mutating func abandon(now: UInt64) {
         while let item = records.first {
             lose(.unsentAtStop, item.account, now)
-            records.removeFirst()
+            removeFirst()
         }
     }
 

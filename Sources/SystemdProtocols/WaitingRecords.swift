@@ -5,6 +5,8 @@ struct RecordAccount: Equatable {
     let rule: RuleName
     let also: [RuleName]
     let events: UInt64
+    /// Far more than one record stands for, and no sum of all that there is room for overflows.
+    private static let maxEvents: UInt64 = 1 << 40
 
     init(_ record: Record) {
         (rule, also, events) = (record.rule, record.also, record.events)
@@ -18,7 +20,7 @@ struct RecordAccount: Equatable {
     /// Nil for what is no such line.
     init?(text: some StringProtocol) {
         let words = text.split(separator: " ")
-        guard words.count >= 2, let events = UInt64(words[0]) else { return nil }
+        guard words.count >= 2, let events = UInt64(words[0]), events <= Self.maxEvents else { return nil }
         self.events = events
         rule = RuleName(String(words[1]))
         also = words.dropFirst(2).map { RuleName(String($0)) }
@@ -28,8 +30,9 @@ struct RecordAccount: Equatable {
 /// Encoded records in order, in memory that outlives the process.
 ///
 /// A frame is its length and that of the account (4 bytes each), the account's text, the record. Places are counted on
-/// without end and taken modulo the area's size; no frame goes over the area's end. Once nothing waits, the area is used
-/// from its beginning again, so that it takes only as many pages as ever waited.
+/// without end and taken modulo the area's size; no frame goes over the area's end. The room of what was removed is used
+/// again after `reuse`, because until then another process may have to read it; if then nothing waits, the area is used
+/// from its beginning, so that it takes only as many pages as ever waited.
 struct WaitingRecords {
     struct Item {
         let account: RecordAccount
@@ -45,6 +48,8 @@ struct WaitingRecords {
     /// Ends the part of the area that is in use before its end is reached.
     private static let skip = UInt32.max
     private static let size = UInt64(StateMemory.queueBytes)
+    /// No process comes so far, and nothing that is added to it overflows.
+    private static let lastPlace: UInt64 = 1 << 62
 
     private let memory: StateMemory
     private var items: [Item] = []
@@ -52,6 +57,8 @@ struct WaitingRecords {
     private var head = 0
     private var firstPlace: UInt64 = 0
     private var endPlace: UInt64 = 0
+    /// What lies from here on is not written over.
+    private var heldPlace: UInt64 = 0
     private(set) var bytes = 0
 
     init(in memory: StateMemory) { self.memory = memory }
@@ -68,7 +75,7 @@ struct WaitingRecords {
         var place = endPlace
         let left = Self.size - place % Self.size
         if total > left { place += left }
-        guard place + total - firstPlace <= Self.size else { return false }
+        guard place + total - heldPlace <= Self.size else { return false }
         if place != endPlace, left >= 4 { memory.write(Self.number(Self.skip), at: Int(endPlace % Self.size)) }
         let offset = Int(place % Self.size)
         memory.write(Self.number(UInt32(record.count)) + Self.number(UInt32(accountBytes.count)), at: offset)
@@ -83,6 +90,7 @@ struct WaitingRecords {
         return true
     }
 
+    /// Removes it from what waits, but leaves it where it lies.
     mutating func removeFirst() {
         guard let item = first else { return }
         bytes -= item.count
@@ -92,18 +100,25 @@ struct WaitingRecords {
             // The storage goes too: it is empty almost always.
             items = []
             head = 0
-            endPlace = (endPlace + Self.size - 1) / Self.size * Self.size
-            firstPlace = endPlace
         } else if head >= 512, head * 2 >= items.count {
             items.removeFirst(head)
             head = 0
         }
     }
 
+    /// Gives up the room of what was removed.
+    mutating func reuse() {
+        if count == 0 {
+            endPlace = (endPlace + Self.size - 1) / Self.size * Self.size
+            firstPlace = endPlace
+        }
+        heldPlace = firstPlace
+    }
+
     /// Finds the records that another process left; false if what lies there is not what it should be.
     mutating func restore(from first: UInt64, to end: UInt64) -> Bool {
-        guard first <= end, end - first <= Self.size else { return false }
-        (firstPlace, endPlace) = (first, first)
+        guard first <= end, end - first <= Self.size, end <= Self.lastPlace else { return false }
+        (firstPlace, endPlace, heldPlace) = (first, first, first)
         while endPlace < end {
             let offset = Int(endPlace % Self.size), left = StateMemory.queueBytes - offset
             guard left >= 4, number(at: offset) != Self.skip else {

@@ -22,14 +22,16 @@ import Testing
 
     @Test func `words, numbers and accounts come back as they were written`() throws {
         var written = StateText()
-        written.add("sequence", numbers: .max)
+        written.add("sequence", numbers: StateText.maxCount)
+        written.add("layout", numbers: .max)
         written.add("rules", "arp", "arp-scan", "arp-trace")
         written.add("account", "arp-scan", account: account)
         written.add("queue", numbers: 1, 2)
         written.add("account", "gso-tiny-size", account: account + account)
         let read = try StateText(parsing: written.text)
         #expect(read.text == written.text)
-        #expect(try read.number("sequence") == .max)
+        #expect(try read.amount("sequence") == StateText.maxCount)
+        #expect(try read["layout"].first?.number(0) == .max)
         let rules = try #require(read["rules"].first)
         #expect(try (0..<rules.count).map { try rules.word($0) } == ["arp", "arp-scan", "arp-trace"])
         #expect(try read["account"].map { try $0.word(0) } == ["arp-scan", "gso-tiny-size"])
@@ -59,7 +61,7 @@ import Testing
     }
 
     @Test func `a line that is missing is named`() {
-        #expect(problem { _ = try StateText(parsing: "queue 1 2\n").number("sequence") } == "'sequence' is missing")
+        #expect(problem { _ = try StateText(parsing: "queue 1 2\n").amount("sequence") } == "'sequence' is missing")
     }
 
     @Test(arguments: ["-1", "+", "1.5", "0x10", "18446744073709551616", "1e3", "\u{0}1", "ten", "1\t"])
