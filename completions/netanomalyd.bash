@@ -10,7 +10,7 @@ _netanomalyd() {
     --output) mapfile -t COMPREPLY < <(compgen -W "auto journal json text" -- "$cur") ;;
     *)
         mapfile -t COMPREPLY < <(compgen -W "--check-config --config --control --dump-config --help --json
-            --list-rules --output --reload --self-test --version" -- "$cur")
+            --keep-state --list-rules --output --reload --self-test --version" -- "$cur")
         ;;
     esac
 }

@@ -4,6 +4,7 @@ complete -c netanomalyd -f
 complete -c netanomalyd -l config -r -F -d 'Read this file and its drop-ins'
 complete -c netanomalyd -l output -x -a 'auto journal json text' -d 'Where entries go'
 complete -c netanomalyd -l control -r -F -d 'Control socket'
+complete -c netanomalyd -l keep-state -d 'Leave the state to the next process'
 complete -c netanomalyd -l json -d 'Print a list or report for scripts'
 complete -c netanomalyd -l check-config -d 'Print every problem of the configuration'
 complete -c netanomalyd -l dump-config -d 'Print the configuration in force'

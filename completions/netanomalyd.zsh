@@ -7,6 +7,7 @@ _arguments \
     '--config=[read this file and its drop-ins]:file:_files' \
     '--output=[where entries go]:where:(auto journal json text)' \
     '--control=[control socket]:socket:_files' \
+    '--keep-state[leave the state to the next process]' \
     '--json[print a list or report for scripts]' \
     "$other--check-config[print every problem of the configuration]" \
     "$other--dump-config[print the configuration in force]" \

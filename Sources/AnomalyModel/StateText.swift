@@ -59,7 +59,9 @@ public struct StateText: Sendable, Equatable {
         }
     }
 
-    /// What is counted never is more: a million a second for nine years. So no sum of what a text has room for overflows.
+    /// What is counted never is more: a million a second for nine years.
+    ///
+    /// So no sum of all that a text has room for overflows.
     public static let maxCount: UInt64 = 1 << 48
 
     /// The order of an account's numbers.

@@ -23,15 +23,15 @@
 /*
  * What everything in here and in the BPF maps beside it means. To be raised when a field of the text, the frame of a
  * record, or what a map's content stands for is changed in a way that an older or newer program would misread. The
- * places of this structure itself, and the lines "kernel" of the text, must stay as they are: a program of another
- * layout reads them to count what it has to give up.
+ * places of this structure itself, and the lines "rules" and "received" of the text, must stay as they are: a program
+ * of another layout reads them to count what it has to give up.
  */
 #define NA_STATE_LAYOUT "netanomalyd-state-layout-1"
 
 #define NA_STATE_NAME_BYTES 64
-#define NA_STATE_RECEIPTS 64	      /* records sent between two commits */
-#define NA_STATE_SLOT_BYTES (1 << 20) /* some 10,000 lines of rules; pages that are never written are never taken */
-#define NA_STATE_QUEUE_BYTES (9 << 20) /* RecordQueue.maxBytes, as much sent since the commit, and the frames */
+#define NA_STATE_RECEIPTS 64	       /* records sent between two commits */
+#define NA_STATE_SLOT_BYTES (1 << 20)  /* some 10,000 lines of rules; pages that are never written are never taken */
+#define NA_STATE_QUEUE_BYTES (5 << 20) /* RecordQueue.maxBytes, and the frames */
 
 /* struct mmsghdr, which is shown to _GNU_SOURCE only. */
 struct na_receipt {

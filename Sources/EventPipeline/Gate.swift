@@ -11,7 +11,7 @@ public struct Gate: Sendable {
 
     /// The verdicts so far; `written`, `lostRing` and `lostJournal` stay 0: what passes has its fate further on.
     ///
-    /// One entry per rule, so as many as the program and its configuration name.
+    /// One entry per rule: as many as the program and its configuration name, and scripts until `forget`.
     public private(set) var ledger: [RuleName: RuleAccount] = [:]
 
     /// Replacing them, at reload, keeps keys, counts and used-up bursts.
@@ -87,6 +87,9 @@ public struct Gate: Sendable {
         ledger[rule, default: RuleAccount()].add(fate, isNew: isNew)
         for rule in also { ledger[rule, default: RuleAccount()].add(fate, isNew: isNew) }
     }
+
+    /// Drops the verdicts about all other rules.
+    public mutating func forget(allBut rules: Set<RuleName>) { ledger = ledger.filter { rules.contains($0.key) } }
 
     /// Summaries that are due, see `Deduplicator.takeExpired`; what they count is in the ledger already.
     public mutating func takeExpired(now: UInt64) -> [Anomaly] { deduplicator.takeExpired(now: now) }

@@ -22,8 +22,6 @@ final class Continuity {
     private var names: [String: [String]] = [:]
     /// Of the newest name.
     private var number: UInt64 = 0
-    /// What systemd did not take: a restart will not find it.
-    private(set) var isIncomplete = false
 
     /// Takes over what is there.
     ///
@@ -129,7 +127,9 @@ final class Continuity {
         guard let store else { return }
         number += 1
         let name = "\(kind)-\(number)"
-        if !store.keep(descriptors, as: name) { isIncomplete = true }
+        if !store.keep(descriptors, as: name) {
+            Console.error("systemd did not take \(name) to keep: after a restart, what belongs to it begins afresh")
+        }
         names[kind, default: []].append(name)
     }
 }

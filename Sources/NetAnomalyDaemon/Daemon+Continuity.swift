@@ -1,4 +1,5 @@
 import AnomalyModel
+import DaemonConfig
 import Detectors
 import SystemdProtocols
 import TracingBackends
@@ -12,6 +13,7 @@ extension Daemon {
             commit()
             path.flush(now: now)
         } while path.output.needsCommit
+        if path.output.isSpreadOut { commit() }
     }
 
     /// Puts what this process knows in force for the next one, and gives the rings' room back.
@@ -19,10 +21,11 @@ extension Daemon {
         guard continuity.isKept, path.isUncommitted || sources.contains(where: \.isUncommitted) else { return }
         var state = StateText()
         path.save(to: &state)
-        for source in sources + retired {
+        for (rule, account) in carried { state.add("account", rule.text, account: account) }
+        for source in sources {
             for rule in source.rules {
-                let account = (carried[rule.name] ?? RuleAccount()) + source.accountToCarry(of: rule.name)
-                state.add("account", rule.name.text, account: account)
+                let account = source.accountToCarry(of: rule.name)
+                if account != RuleAccount() { state.add("account", rule.name.text, account: account) }
             }
             source.save(to: &state)
         }
@@ -40,10 +43,12 @@ extension Daemon {
             var (path, carried) = (path, carried)
             try path.restore(continuity.inherited, now: boottimeNanoseconds())
             for line in continuity.inherited["account"] {
-                carried[RuleName(try line.word(0))] = try line.account(1)
+                let rule = RuleName(try line.word(0))
+                carried[rule] = (carried[rule] ?? RuleAccount()) + (try line.account(1))
             }
             for detector in allDetectors { _ = try WrittenDetector(detector.name, in: continuity.inherited) }
             (self.path, self.carried) = (path, carried)
+            forgetOldRules()
         } catch {
             continuity.refuse(because: error.description)
             write(Notices.stateDiscarded(of: "all", because: error.description, nil))
@@ -72,5 +77,22 @@ extension Daemon {
             lost += account.lostRing
         }
         write(Notices.stateDiscarded(of: detector.text, because: reason, lost))
+    }
+
+    /// Rules of scripts that are gone, or have not reported since the start, whose accounts are kept.
+    ///
+    /// As many as all scripts can have at once. Without an end, a script that names rules anew with each start would
+    /// fill the state.
+    private static let maximumGoneRules = ScriptSettings.maximumCount * ScriptRules.maximumRules
+
+    /// Forgets the least seen of such rules, where there are too many.
+    func forgetOldRules() {
+        let present = Set((allRules + sources.flatMap(\.rules)).map(\.name))
+        let gone = carried.filter { !present.contains($0.key) }
+        guard gone.count > Self.maximumGoneRules else { return }
+        for (rule, _) in gone.sorted(by: { $0.value.seen > $1.value.seen })[Self.maximumGoneRules...] {
+            carried[rule] = nil
+        }
+        path.forget(allBut: present.union(carried.keys))
     }
 }

@@ -93,10 +93,11 @@ extension Daemon {
     private func retire(_ source: any EventSource) {
         guard source is OwnScript else { return }
         sources.removeAll { $0 === source }
-        if source.rules.isEmpty, source.lostUnjudged == 0 { return }
-        retired.append(source)
-        // Whoever changes scripts that often does not look at the old ones' accounts.
-        if retired.count > ScriptSettings.maximumCount { retired.removeFirst() }
+        for rule in source.rules {
+            carried[rule.name] = (carried[rule.name] ?? RuleAccount()) + source.account(of: rule.name)
+        }
+        carriedUnjudged += source.lostUnjudged
+        forgetOldRules()
     }
 
     /// A script that is stopped by a reload holds up all else.

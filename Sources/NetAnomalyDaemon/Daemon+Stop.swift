@@ -37,7 +37,8 @@ extension Daemon {
 
     /// Leaves the kernel's programs on their hooks: they watch on until the next process takes over.
     private func pause() {
-        let (runners, others) = (sources.compactMap { $0 as? DetectorRunner }, sources.filter { !($0 is DetectorRunner) })
+        let runners = sources.compactMap { $0 as? DetectorRunner }
+        let others = sources.filter { !($0 is DetectorRunner) }
         stop(others, patience: Self.catchUpNanoseconds, lastWords: Self.lastWordsNanoseconds)
         let deadline = boottimeNanoseconds() + Self.catchUpNanoseconds
         for runner in runners { runner.pause { letOutputCatchUp(until: deadline) } }

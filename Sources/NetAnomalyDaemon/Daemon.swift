@@ -21,12 +21,12 @@ final class Daemon {
     var configuration: Configuration
     var path: EventPath
     let continuity: Continuity
-    /// Accounts of earlier processes, as far as no source goes on with them.
+    /// Accounts of earlier processes and of scripts that a reload has taken away: no source goes on with them.
     var carried: [RuleName: RuleAccount] = [:]
+    /// Lines of such scripts that nothing has judged.
+    var carriedUnjudged: UInt64 = 0
     /// What brings events, in the order in which it is told.
     var sources: [any EventSource] = []
-    /// Own scripts that a reload has taken away: their accounts are kept.
-    var retired: [any EventSource] = []
     let dropReasons = DropReasons()
     /// True until it is known of each source whether it watches.
     var isStarting = true
@@ -196,14 +196,20 @@ final class Daemon {
     // MARK: Accounts
 
     var books: Books {
-        var lines: [(rule: RuleName, account: RuleAccount)] = []
-        for source in sources + retired {
+        var order: [RuleName] = []
+        var known: Set<RuleName> = []
+        var accounts = carried
+        for source in sources {
             for rule in source.rules {
-                let account = source.account(of: rule.name) + (carried[rule.name] ?? RuleAccount())
-                lines.append((rule.name, path.account(rule.name, kernel: account)))
+                accounts[rule.name] = (accounts[rule.name] ?? RuleAccount()) + source.account(of: rule.name)
+                // Two scripts may name the same rule.
+                if known.insert(rule.name).inserted { order.append(rule.name) }
             }
         }
-        return Books(accounts: lines, lostUnjudged: (sources + retired).reduce(0) { $0 + $1.lostUnjudged })
+        order += carried.keys.filter { !known.contains($0) }.sorted { $0.text < $1.text }
+        return Books(
+            accounts: order.map { ($0, path.account($0, kernel: accounts[$0] ?? RuleAccount())) },
+            lostUnjudged: sources.reduce(carriedUnjudged) { $0 + $1.lostUnjudged })
     }
 
     func account(period: String) {

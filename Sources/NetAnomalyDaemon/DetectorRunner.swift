@@ -33,8 +33,9 @@ public final class DetectorRunner {
 
     /// What the process before has left; the next start takes it.
     var inherited: InheritedDetector?
-    /// Called once the programs are on their hooks and before they are switched on: what a later process needs is to
-    /// be put away then. Where there is it, records stay in the ring until `release`.
+    /// Called once the programs are on their hooks and before they are switched on.
+    ///
+    /// What a later process needs is to be put away then. Where there is it, records stay in the ring until `release`.
     var keep: ((ProbeSession) -> Void)?
     /// What came of `inherited`.
     private(set) var succession: Succession?
@@ -76,7 +77,8 @@ public final class DetectorRunner {
     private func request(_ limits: Limits) -> SessionRequest {
         SessionRequest(
             images: detector.fasterObjects + [detector.object], probes: detector.probes, maxKeys: limits.maxKeys,
-            maxMemory: limits.maxMemory, inherited: inherited?.session, onRecord: { [unowned self] bytes in receive(bytes) })
+            maxMemory: limits.maxMemory, inherited: inherited?.session,
+            onRecord: { [unowned self] bytes in receive(bytes) })
     }
 
     private func begin(_ loaded: Result<ProbeSession, BackendError>, _ configuration: Configuration) {

@@ -143,6 +143,15 @@ struct EventPath {
         composer = RecordComposer(backend: backend, priorities: composer.priorities, nextSequence: sequence)
     }
 
+    /// Forgets what became of all other rules' events.
+    mutating func forget(allBut rules: Set<RuleName>) {
+        gate.forget(allBut: rules)
+        for name in scriptGates.keys { scriptGates[name]?.forget(allBut: rules) }
+        earlier = earlier.filter { rules.contains($0.key) }
+        output.forget(allBut: rules)
+        isUndecided = true
+    }
+
     private var ledgers: [[RuleName: RuleAccount]] { [gate.ledger] + scriptGates.values.map(\.ledger) }
 
     /// What gates have decided about a rule's events, in this process and before.

@@ -54,10 +54,10 @@ struct InheritedDetector {
             maps: maps, hooks: hooks, layout: isUsable ? written.layout : nil, position: written.position)
     }
 
-    /// Its accounts if the session is not gone on with: what lies in its ring is lost. To be asked for when its programs
-    /// are switched off.
+    /// Its accounts if the session is not gone on with: what lies in its ring is lost.
     ///
-    /// Where the whole state is given up, so is what became of the events before: only those in the ring are counted.
+    /// To be asked for when its programs are switched off. Where the whole state is given up, so is what became of the
+    /// events before: only those in the ring are counted.
     func closedBooks() -> [RuleName: RuleAccount] {
         var books = isUsable ? written.earlier : [:]
         for (index, rule) in written.rules.enumerated() {

@@ -39,6 +39,11 @@ extension RecordQueue {
         settleByReceipts(now: now)
     }
 
+    /// Drops what became of all other rules' events; their records, if any wait, go their way.
+    public mutating func forget(allBut rules: Set<RuleName>) {
+        deliveries = deliveries.filter { rules.contains($0.key) }
+    }
+
     private static func cause(_ line: StateText.Line) throws(StateText.Problem) -> LossCause {
         let word = try line.word(0)
         guard let cause = LossCause(rawValue: word) else { throw StateText.Problem("'\(word)' is no cause of a loss") }

@@ -62,8 +62,6 @@ public struct RecordQueue {
     private let isKept: Bool
     private var state = State.open
     private var records: WaitingRecords
-    /// Records from this place on are not in the committed state: they may not be sent yet.
-    private var committedEnd: UInt64 = 0
     /// Records that were sent, or refused, since the commit.
     private var settled = 0
     private var scratch: [UInt8] = []
@@ -140,18 +138,12 @@ public struct RecordQueue {
             guard settle(outcome, item.account, now: now) else { return }
             memory.note(outcome, receipt: settled)
             if isKept { settled += 1 }
-            removeFirst()
+            records.removeFirst()
         }
     }
 
-    /// The room is free at once only if nobody would look there for what the committed state says.
-    private mutating func removeFirst() {
-        records.removeFirst()
-        if !isKept { records.reuse() }
-    }
-
     private func mayLeave(_ item: WaitingRecords.Item) -> Bool {
-        !isKept || (item.end <= committedEnd && settled < StateMemory.receipts)
+        !isKept || (item.end <= records.committed.upperBound && settled < StateMemory.receipts)
     }
 
     /// True if records wait for nothing but a `commit`.
@@ -162,7 +154,12 @@ public struct RecordQueue {
     }
 
     /// True if something is not in the committed state.
-    public var isUncommitted: Bool { isKept && (settled > 0 || records.range.end != committedEnd) }
+    public var isUncommitted: Bool {
+        isKept && (settled > 0 || records.range.end != records.committed.upperBound)
+    }
+
+    /// True if it is worth a commit that the memory is used from its beginning again.
+    public var isSpreadOut: Bool { isKept && records.isSpreadOut }
 
     /// Puts the state in force that another process would go on with.
     ///
@@ -170,8 +167,7 @@ public struct RecordQueue {
     public mutating func commit(_ text: String) -> Bool {
         guard memory.commit(text) else { return false }
         settled = 0
-        records.reuse()
-        committedEnd = records.range.end
+        records.didCommit()
         return true
     }
 
@@ -180,8 +176,7 @@ public struct RecordQueue {
 
     /// Finds the records that another process left; false if they cannot be read.
     mutating func restoreRecords(from first: UInt64, to end: UInt64) -> Bool {
-        committedEnd = end
-        return records.restore(from: first, to: end)
+        records.restore(from: first, to: end)
     }
 
     /// Books what the other process had sent after its last commit.
@@ -197,7 +192,7 @@ public struct RecordQueue {
     public mutating func abandon(now: UInt64) {
         while let item = records.first {
             lose(.unsentAtStop, item.account, now)
-            removeFirst()
+            records.removeFirst()
         }
     }
 

@@ -30,9 +30,9 @@ struct RecordAccount: Equatable {
 /// Encoded records in order, in memory that outlives the process.
 ///
 /// A frame is its length and that of the account (4 bytes each), the account's text, the record. Places are counted on
-/// without end and taken modulo the area's size; no frame goes over the area's end. The room of what was removed is used
-/// again after `reuse`, because until then another process may have to read it; if then nothing waits, the area is used
-/// from its beginning, so that it takes only as many pages as ever waited.
+/// without end and taken modulo the area's size; no frame goes over the area's end. What the committed state speaks of is
+/// not overwritten, even if it has gone meanwhile: another process would read it. Once nothing of it is left, the area is
+/// used from its beginning again, so that it takes only few pages.
 struct WaitingRecords {
     struct Item {
         let account: RecordAccount
@@ -50,6 +50,8 @@ struct WaitingRecords {
     private static let size = UInt64(StateMemory.queueBytes)
     /// No process comes so far, and nothing that is added to it overflows.
     private static let lastPlace: UInt64 = 1 << 62
+    /// So much of the area is used before it is worth a commit to begin again.
+    private static let wideBytes: UInt64 = 256 * 1024
 
     private let memory: StateMemory
     private var items: [Item] = []
@@ -57,9 +59,9 @@ struct WaitingRecords {
     private var head = 0
     private var firstPlace: UInt64 = 0
     private var endPlace: UInt64 = 0
-    /// What lies from here on is not written over.
-    private var heldPlace: UInt64 = 0
     private(set) var bytes = 0
+    /// From where to where the frames lie that another process would find; empty before the first commit.
+    private(set) var committed: Range<UInt64> = 0..<0
 
     init(in memory: StateMemory) { self.memory = memory }
 
@@ -68,14 +70,25 @@ struct WaitingRecords {
     /// From where to where the frames lie.
     var range: (first: UInt64, end: UInt64) { (firstPlace, endPlace) }
 
+    /// True if a commit is all that keeps the area from being used from its beginning again.
+    var isSpreadOut: Bool { count == 0 && !committed.isEmpty && endPlace % Self.size > Self.wideBytes }
+
+    /// What is there now is what another process would find.
+    mutating func didCommit() { committed = firstPlace..<endPlace }
+
     /// False if there is no room.
     mutating func append(_ record: [UInt8], _ account: RecordAccount) -> Bool {
+        if count == 0, committed.isEmpty {
+            endPlace = (endPlace + Self.size - 1) / Self.size * Self.size
+            firstPlace = endPlace
+        }
+        let oldest = committed.isEmpty ? firstPlace : min(committed.lowerBound, firstPlace)
         let accountBytes = Array(account.text.utf8)
         let total = UInt64(Self.headBytes + accountBytes.count + record.count)
         var place = endPlace
         let left = Self.size - place % Self.size
         if total > left { place += left }
-        guard place + total - heldPlace <= Self.size else { return false }
+        guard place + total - oldest <= Self.size else { return false }
         if place != endPlace, left >= 4 { memory.write(Self.number(Self.skip), at: Int(endPlace % Self.size)) }
         let offset = Int(place % Self.size)
         memory.write(Self.number(UInt32(record.count)) + Self.number(UInt32(accountBytes.count)), at: offset)
@@ -90,7 +103,6 @@ struct WaitingRecords {
         return true
     }
 
-    /// Removes it from what waits, but leaves it where it lies.
     mutating func removeFirst() {
         guard let item = first else { return }
         bytes -= item.count
@@ -106,19 +118,10 @@ struct WaitingRecords {
         }
     }
 
-    /// Gives up the room of what was removed.
-    mutating func reuse() {
-        if count == 0 {
-            endPlace = (endPlace + Self.size - 1) / Self.size * Self.size
-            firstPlace = endPlace
-        }
-        heldPlace = firstPlace
-    }
-
     /// Finds the records that another process left; false if what lies there is not what it should be.
     mutating func restore(from first: UInt64, to end: UInt64) -> Bool {
         guard first <= end, end - first <= Self.size, end <= Self.lastPlace else { return false }
-        (firstPlace, endPlace, heldPlace) = (first, first, first)
+        (firstPlace, endPlace, committed) = (first, first, first..<end)
         while endPlace < end {
             let offset = Int(endPlace % Self.size), left = StateMemory.queueBytes - offset
             guard left >= 4, number(at: offset) != Self.skip else {

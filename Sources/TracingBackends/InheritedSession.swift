@@ -31,8 +31,9 @@ public final class InheritedSession {
 
     deinit { for descriptor in hooks + maps { close(descriptor) } }
 
-    /// Has its programs count nothing more: in no layout do they judge while their configuration is all zeros. Not for
-    /// a session that goes on with it, whose configuration it is too.
+    /// Has its programs count nothing more: in no layout do they judge while their configuration is all zeros.
+    ///
+    /// Not for a session that goes on with it, whose configuration it is too.
     public func switchOff() {
         for descriptor in maps where Self.mapName(descriptor) == ProbeSession.configMap {
             guard let size = Self.facts(descriptor)?.value_size else { continue }

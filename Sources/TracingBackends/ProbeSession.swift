@@ -15,8 +15,9 @@ public final class ProbeSession {
     /// Summaries one sweep may write: half of what the ring holds, so that events keep their room.
     private static let sweepBudget: UInt32 = 200
 
-    /// Where the detector remembers: what a session of another process goes on with. All else is configuration, or is
-    /// only used while a program runs.
+    /// Where the detector remembers: what a session of another process goes on with.
+    ///
+    /// All else is configuration, or is only used while a program runs.
     static let inheritedMaps = [configMap, "events", "keys", "totals", "overflows", "buckets"] + optionalMaps
     /// Those that not every detector has.
     static let optionalMaps = ["memory", "forgotten", "last_sent", "last_heard"]

@@ -66,7 +66,7 @@ private final class Kept {
 
     @Test func `the first process has its state kept`() throws {
         let first = try continuity()
-        #expect(first.isKept && !first.isIncomplete && first.problem == nil && first.inherited == StateText())
+        #expect(first.isKept && first.problem == nil && first.inherited == StateText())
         #expect(told == ["+state-1"])
         #expect(first.takeInherited(DetectorName("arp")) == nil)
     }

@@ -87,7 +87,7 @@ extension SocketSuites {
             #expect(daemon.statusText.hasPrefix("Degraded: 0 of 0 probes, 0 of 1 scripts, "))
             try folder.write(Self.watchingNothing)
             #expect(daemon.answer("reload") == "applied")
-            #expect(try Status(json: daemon.answer("status")).detectors.count == 2 && daemon.retired.isEmpty)
+            #expect(try Status(json: daemon.answer("status")).detectors.count == 2 && daemon.carried.isEmpty)
             #expect(daemon.statusText.hasPrefix("Watching: 0 of 0 probes, "))
         }
 

@@ -118,6 +118,11 @@ import Testing
         #expect(try report().families.text.contains("netanomalyd_config_last_reload_successful 1\n"))
     }
 
+    @Test func `a journal that keeps nothing shows`() throws {
+        #expect(try report().families.text.contains("netanomalyd_output_kept 1\n"))
+        #expect(try report(journalProblem: "it drops").families.text.contains("netanomalyd_output_kept 0\n"))
+    }
+
     // MARK: File
 
     @Test func `a file is replaced as a whole and everybody may read it`() throws {

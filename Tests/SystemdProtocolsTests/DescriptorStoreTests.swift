@@ -24,7 +24,7 @@ private final class Manager {
 
     deinit { close(descriptor) }
 
-    /// The next message, and what came with it; nil if none waits. The descriptors are the caller's to close.
+    /// The next message, and what came with it, which is the caller's to close; nil if none waits.
     func receive() -> (text: String, descriptors: [Int32])? {
         var bytes = [UInt8](repeating: 0, count: 4096)
         var rights = [UInt8](repeating: 0, count: 1024)

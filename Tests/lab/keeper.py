@@ -52,6 +52,13 @@ class Keeper(NotifySocket):
             os.close(descriptor)
         self.kept = []
 
+    def read_all(self):
+        """Returns when all that was sent so far has been read and kept."""
+        after = len(self.messages)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(b"ALL_READ=1", str(self.path))
+        self.wait("ALL_READ", after)
+
     def start(self, command, **options):
         """Starts a process with everything that is kept, as systemd does."""
         with self._lock:
@@ -92,14 +99,19 @@ class KeptDaemon(Daemon):
 
     def start(self, program=NETANOMALYD):
         """Starts the next process; returns when it watches."""
+        after = len(self.notify.messages)
+        self.begin(program)
+        self.notify.wait("READY", after)
+
+    def begin(self, program=NETANOMALYD):
+        """Starts the next process, and does not wait for it."""
         command = [program, "--config", self.configuration, "--output", "journal", "--control", self.control,
                    "--keep-state"]
-        after = len(self.notify.messages)
         with open(self.errors, "a") as errors:
             self.process = self.notify.start(self._journald.inside(command), stderr=errors, stdout=subprocess.DEVNULL)
-        self.notify.wait("READY", after)
 
     def kill(self):
         """As the kernel's OOM killer does."""
         self.process.kill()
         self.process.wait()
+        self.notify.read_all()

@@ -6,17 +6,22 @@ import urllib.request
 
 import pytest
 
+import scripted
 from daemon import CONFIGURATION, REPOSITORY, Daemon
 from frames import arp_frame
+from journald import Journald
+from keeper import KeptDaemon
 from namespaces import run
 from segment import QUIET, wait_until
 from tap import Tap
-from tools import unpacked
+from test_own_scripts import BELL, ring, section
+from tools import installed, unpacked
 
 RULES = REPOSITORY / "examples/prometheus-rules.yml"
 RULE = "arp-malformed"
 FATES = ("written", "deduplicated", "limited", "overflow", "lost_ring", "lost_journal")
 SAMPLE = re.compile(r"^(netanomalyd_\w+)(?:\{(.*)\})? ([0-9.e+]+)$", re.MULTILINE)
+SCRIPT = frozenset({("detector", "script"), ("rule", "bell")})
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -85,6 +90,7 @@ def assert_same(found, status):
         assert value(found, "probes_wanted", detector=detector["name"]) == len(detector["probes"])
     for cause, count in status["output"]["lost"].items():
         assert value(found, "records_lost_total", cause=cause) == count
+    assert value(found, "output_kept") == ("problem" not in status["output"])
 
 
 def test_promtool_finds_nothing_to_complain_about(daemon, path):
@@ -152,6 +158,123 @@ def test_a_stop_leaves_the_closed_books_behind(daemon, path, tap):
                   if name == "netanomalyd_events_settled_total" and ("rule", RULE) in labels)
     assert settled == 5 and accounting["NETANOMALY_PENDING"] == "0"
     assert value(found, "records_total") == max(int(item["NETANOMALY_SEQ"]) for item in daemon.records.all())
+
+
+def counters(path):
+    """The figures that only grow."""
+    return {series: count for series, count in figures(path.read_text()).items() if series[0].endswith("_total")}
+
+
+def test_a_kill_and_a_restart_take_nothing_back(tmp_path, namespace, tap, path):
+    """With systemd's descriptor store: what a process has counted, the next one goes on with."""
+    path.parent.mkdir()
+    journald = Journald(tmp_path / "journald")
+    # Killed in the middle of an interval: the next file is not to be behind the last.
+    daemon = KeptDaemon(tmp_path / "daemon", journald, configured(path))
+    try:
+        wait_until(path.exists, "the first file")
+        for round, end in enumerate((daemon.kill, daemon.stop), start=1):
+            cause(tap, 7)
+            wait_until(lambda: value(figures(path.read_text()), "events_total", detector="arp", rule=RULE) == 7 * round,
+                       "the file has this round's")
+            assert daemon.reload().returncode == 0
+            wait_until(lambda: value(figures(path.read_text()), "config_reloads_total", result="applied") == 1,
+                       "and its reload")
+            before, started = counters(path), value(figures(path.read_text()), "start_time_seconds")
+            end()
+            assert value(figures(path.read_text()), "running") == (1 if end == daemon.kill else 0)
+            path.unlink()
+            daemon.start()
+            wait_until(path.exists, "the next process' file")
+            found = counters(path)
+            assert found.keys() == before.keys()
+            back = {series for series in before if found[series] < before[series]}
+            assert back == {("netanomalyd_config_reloads_total", frozenset({("result", "applied")}))}, back
+            assert value(found, "events_total", detector="arp", rule=RULE) == 7 * round
+            assert value(figures(path.read_text()), "start_time_seconds") > started - 1
+            assert value(figures(path.read_text()), "running") == 1
+    finally:
+        daemon.close()
+        journald.close()
+
+
+def test_a_script_that_was_away_has_each_series_once_and_loses_no_count(tmp_path, path):
+    """What comes twice in a file makes node_exporter throw away all of it."""
+    installed("bpftrace")
+    path.parent.mkdir()
+    folder = scripted.RootFolder()
+    script = section("bell", folder.script("bell", BELL + '{ printf("n=%d\\n", args->who); }'), "DedupIntervalSec=0")
+    daemon = Daemon(tmp_path / "daemon", configured(path) + script)
+
+    def shows(count):
+        text = path.read_text()
+        # promtool does not look for them.
+        series = [line.rsplit(" ", 1)[0] for line in text.splitlines() if not line.startswith("#")]
+        assert len(series) == len(set(series))
+        found = figures(text)
+        settled = sum(figure for (name, labels), figure in found.items()
+                      if name == "netanomalyd_events_settled_total" and ("rule", "bell") in labels)
+        return found.get(("netanomalyd_events_total", SCRIPT)) == settled == count
+
+    try:
+        for round in range(1, 4):
+            ring(times=2)
+            wait_until(lambda: shows(2 * round), "the script's reports")
+            for text in (configured(path), configured(path) + script):
+                daemon.configure(text)
+                assert daemon.reload().returncode == 0
+                before = path.stat().st_ino
+                wait_until(lambda: path.stat().st_ino != before, "another file")
+                assert shows(2 * round)
+        account = daemon.drained()["rules"]["bell"]
+        assert account["seen"] == 6 and account["written"] == 6
+    finally:
+        daemon.close()
+        folder.close()
+
+
+def test_rules_that_scripts_invent_with_each_start_do_not_add_up_for_ever(tmp_path, path):
+    """Else the file, the status and the state for the next process would grow until the last has no room."""
+    installed("bpftrace")
+    path.parent.mkdir()
+    journald = Journald(tmp_path / "journald")
+    daemon = KeptDaemon(tmp_path / "daemon", journald, configured(path))
+    scripts, most = ("bell-a", "bell-b", "bell-c", "bell-d"), 16 * 32
+
+    def rules(word):
+        return {rule: account for rule, account in daemon.status()["rules"].items() if word in rule}
+
+    def all_ring(round):
+        ring()
+        return len(rules(f"-{round}-")) == len(scripts)
+
+    try:
+        for round in range(5):
+            text = configured(path)
+            for name in scripts:
+                # In its own /run, see journald.py.
+                run(*journald.inside(["tee", f"/run/{name}.bt"]),
+                    input=BELL + f'{{ printf("rule={name}-{round}-%d\\n", args->who); }}')
+                text += section(name, f"/run/{name}.bt")
+            daemon.configure(text)
+            assert daemon.reload().returncode == 0
+            wait_until(lambda: all_ring(round), "the scripts report")
+            # Of the first round's rules the fewest are seen.
+            for number in range(32):
+                ring(number, times=50 if round else 1)
+            wait_until(lambda: len(rules(f"-{round}-")) == 32 * len(scripts), "all of this round's")
+            daemon.configure(configured(path))
+            assert daemon.reload().returncode == 0
+        for restart in (daemon.reload, lambda: (daemon.kill(), daemon.start())):
+            restart()
+            daemon.drained()
+            found = rules("bell-")
+            assert len(found) == most
+            assert not any("-0-" in rule for rule in found), "the least seen are forgotten"
+            assert all(account["seen"] == account["written"] + account["deduplicated"] for account in found.values())
+    finally:
+        daemon.close()
+        journald.close()
 
 
 def test_a_reload_moves_the_file_and_counts(daemon, path):

@@ -29,8 +29,10 @@ RateLimitIntervalSec=1s
 RateLimitBurst=100000
 MaxKeys=65536
 """
-#: Written a second while the daemon comes and goes; the ring holds 560, so that nobody may be there for 2.8 s.
+#: Written a second while the daemon comes and goes; the ring holds 450, so that nobody may be there for 2.2 s.
 RATE = 200
+#: The same where the next process may be killed, too, before it is there.
+SLOW_RATE = 40
 
 
 @pytest.fixture
@@ -68,19 +70,19 @@ def mac(number):
 class Injector(threading.Thread):
     """Writes anomalies at a steady rate until it is ended."""
 
-    def __init__(self, tap):
+    def __init__(self, tap, rate=RATE):
         super().__init__(daemon=True)
-        self._tap, self._ending = tap, threading.Event()
+        self._tap, self._rate, self._ending = tap, rate, threading.Event()
         self.made = 0
         self.start()
 
     def run(self):
         began = time.monotonic()
         while not self._ending.is_set():
-            while self.made < (time.monotonic() - began) * RATE:
+            while self.made < (time.monotonic() - began) * self._rate:
                 self.made += 1
                 self._tap.write(b"", arp_frame(mac(self.made), "0.0.0.0", "10.66.0.2", op=REPLY))
-            self._ending.wait(1 / RATE)
+            self._ending.wait(1 / self._rate)
 
     def end(self):
         self._ending.set()
@@ -123,6 +125,22 @@ def test_nothing_is_missed_or_told_twice(start, namespace, how):
     must_have_all(daemon, namespace, made)
     told = daemon.records.find(RULE="daemon-started")
     assert len(told) == 11 and all("without a gap" in entry["MESSAGE"] for entry in told[1:])
+
+
+def test_killed_at_any_moment_of_its_start_the_next_goes_on(start, namespace):
+    """Also where two sessions' programs are on the hooks, and the store holds what belongs to both."""
+    daemon = start()
+    injector = Injector(Tap(namespace, "t0", vnet=False), SLOW_RATE)
+    chance = random.Random(6)
+    for _ in range(6):
+        for _ in range(2):
+            daemon.kill()
+            daemon.begin()
+            time.sleep(chance.uniform(0, 0.4))
+        daemon.kill()
+        daemon.start()
+    assert not daemon.records.find(RULE="daemon-state-discarded")
+    must_have_all(daemon, namespace, injector.end())
 
 
 def test_what_came_while_nobody_was_there_is_written(start, namespace):

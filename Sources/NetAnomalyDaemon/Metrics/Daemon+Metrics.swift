@@ -6,14 +6,16 @@ import Glibc
 extension Daemon {
     var metricsDeadline: UInt64? { metrics.nextDeadline(configuration.metrics) }
 
-    /// Writes the file if it is due.
+    /// Writes the file if it is due, with nothing in it that a kill could take back: what it tells is committed.
     func writeMetrics(now: UInt64) {
         guard let due = metricsDeadline, due <= now, let path = configuration.metrics.textFile else { return }
         sources.forEach { $0.drain(now: now) }
+        deliver(now: now)
+        watchOutput()
         if let notice = metrics.write(metricsText(isRunning: true), to: path, now: now) { write(notice) }
     }
 
-    /// Leaves a last file behind, with the books closed.
+    /// Leaves a last file behind, when nothing is counted any more.
     func writeLastMetrics() {
         guard let path = configuration.metrics.textFile else { return }
         let notice = metrics.write(metricsText(isRunning: false), to: path, now: boottimeNanoseconds())

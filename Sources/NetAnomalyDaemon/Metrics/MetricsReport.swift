@@ -148,6 +148,9 @@ struct MetricsReport {
             MetricFamily("queue_records", .gauge, "Entries that wait for the journal.", UInt64(output.waiting)),
             MetricFamily(
                 "output_reachable", .gauge, "0 while there is no journal, else 1.", output.unreachable == nil ? 1 : 0),
+            MetricFamily(
+                "output_kept", .gauge, "0 while the journal is found not to keep what it takes, else 1.",
+                status.journalProblem == nil ? 1 : 0),
         ]
     }
 }
