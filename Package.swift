@@ -75,12 +75,15 @@ let package = Package(
         .testTarget(name: "DaemonConfigTests", dependencies: ["AnomalyModel", "DaemonConfig"], swiftSettings: strict),
         .testTarget(
             name: "DetectorsTests",
-            dependencies: ["AnomalyModel", "CDetectorEvents", "DaemonConfig", "Detectors", "NetAnomalyDaemon"],
+            dependencies: [
+                "AnomalyModel", "CDetectorEvents", "DaemonConfig", "Detectors", "NetAnomalyDaemon", "SystemdProtocols",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "EventPipelineTests", dependencies: ["AnomalyModel", "EventPipeline"], swiftSettings: strict),
         .testTarget(
-            name: "SystemdProtocolsTests", dependencies: ["AnomalyModel", "SystemdProtocols"], swiftSettings: strict),
+            name: "SystemdProtocolsTests", dependencies: ["AnomalyModel", "CLinux", "SystemdProtocols"],
+            swiftSettings: strict),
         .testTarget(
             name: "OutputTests", dependencies: ["AnomalyModel", "NetAnomalyDaemon", "SystemdProtocols"],
             swiftSettings: strict),

@@ -8,8 +8,17 @@ public struct StateText: Sendable, Equatable {
         /// The sentence.
         public let description: String
 
-        /// Says why.
-        public init(_ description: String) { self.description = description }
+        /// Says why; what it quotes is made safe to be shown.
+        public init(_ description: String) {
+            var safe = String.UnicodeScalarView()
+            for scalar in description.unicodeScalars.prefix(Self.maxCharacters) {
+                safe.append(scalar.properties.generalCategory == .control ? "?" : scalar)
+            }
+            self.description = String(safe)
+        }
+
+        /// Enough for the words around one that is quoted.
+        static let maxCharacters = 200
     }
 
     /// The words of one line behind its first.
@@ -30,6 +39,13 @@ public struct StateText: Sendable, Equatable {
             return number
         }
 
+        /// The number at that place, which is added to others.
+        public func amount(_ index: Int) throws(Problem) -> UInt64 {
+            let amount = try number(index)
+            if amount > StateText.maxCount { throw Problem("'\(amount)' in '\(kind)' is too large") }
+            return amount
+        }
+
         /// How many words there are.
         public var count: Int { words.count }
 
@@ -37,11 +53,16 @@ public struct StateText: Sendable, Equatable {
         public func account(_ index: Int) throws(Problem) -> RuleAccount {
             var account = RuleAccount()
             for (place, part) in StateText.parts.enumerated() {
-                account[keyPath: part] = try number(index + place)
+                account[keyPath: part] = try amount(index + place)
             }
             return account
         }
     }
+
+    /// What is counted never is more: a million a second for nine years.
+    ///
+    /// So no sum of all that a text has room for overflows.
+    public static let maxCount: UInt64 = 1 << 48
 
     /// The order of an account's numbers.
     private static var parts: [WritableKeyPath<RuleAccount, UInt64>] {
@@ -57,8 +78,11 @@ public struct StateText: Sendable, Equatable {
     /// Begins a text.
     public init() {}
 
-    /// Reads one.
-    public init(parsing text: String) {
+    /// Reads one, which may be empty, but not cut.
+    public init(parsing text: String) throws(Problem) {
+        if let last = text.utf8.last, last != UInt8(ascii: "\n") {
+            throw Problem("its last line '\(text.split(separator: "\n").last ?? "")' is cut")
+        }
         self.text = text
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
@@ -70,10 +94,10 @@ public struct StateText: Sendable, Equatable {
     /// Lines of that kind, in order; only of a text that was read.
     public subscript(kind: String) -> [Line] { lines[kind] ?? [] }
 
-    /// The one number of the only line of that kind.
-    public func number(_ kind: String) throws(Problem) -> UInt64 {
+    /// The one amount of the only line of that kind.
+    public func amount(_ kind: String) throws(Problem) -> UInt64 {
         guard let line = self[kind].first else { throw Problem("'\(kind)' is missing") }
-        return try line.number(0)
+        return try line.amount(0)
     }
 
     /// Adds a line of words without spaces, then numbers.

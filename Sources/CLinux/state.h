@@ -133,7 +133,8 @@ static inline int na_state_commit(struct na_state *state, const void *text, size
 	memcpy(na_state_slot(state, slot), text, count);
 	state->slot_offset[slot] = na_state_slot(state, slot) - (char *)state;
 	state->slot_bytes[slot] = count;
-	for (unsigned int i = 0; i < NA_STATE_RECEIPTS && state->receipts[slot][i].sent_bytes; i++)
+	/* All of them: whoever was killed in the middle of this has left some behind the first that is clear. */
+	for (unsigned int i = 0; i < NA_STATE_RECEIPTS; i++)
 		state->receipts[slot][i].sent_bytes = 0;
 	__atomic_store_n(&state->committed, next, __ATOMIC_RELEASE);
 	return 1;

@@ -25,10 +25,13 @@ final class Continuity {
 
     /// Takes over what is there.
     ///
-    /// - Parameter isWanted: if not, what is there is let go, and nothing is kept.
-    init(isWanted: Bool) throws(StateFailure) {
-        let store = DescriptorStore()
-        let received = DescriptorStore.inherited()
+    /// - Parameters:
+    ///   - isWanted: if not, what is there is let go, and nothing is kept.
+    ///   - received: what came out of the store, by name.
+    init(
+        isWanted: Bool, store: DescriptorStore? = DescriptorStore(),
+        received: [String: [Int32]] = DescriptorStore.inherited()
+    ) throws(StateFailure) {
         if !isWanted { received.keys.forEach { store?.discard($0) } }
         self.store = isWanted ? store : nil
         for (kind, number, name) in Self.sorted(received.keys) where isWanted && store != nil {
@@ -39,8 +42,13 @@ final class Continuity {
         for (name, descriptors) in received where unclaimed[name] == nil { descriptors.forEach { close($0) } }
         var states: [Int32] = []
         for name in names["state"] ?? [] { states += unclaimed.removeValue(forKey: name) ?? [] }
-        let found = states.last.flatMap { try? StateMemory(mapping: $0) }
         states.dropLast().forEach { close($0) }
+        var found: StateMemory?
+        do {
+            if let newest = states.last { found = try StateMemory(mapping: newest) }
+        } catch {
+            problem = "it is no memory of this version (\(String(cString: strerror(error.errno))))"
+        }
         let text = found?.text ?? ""
         if let found, !text.isEmpty, found.foundLayout == StateMemory.layout {
             memory = found
@@ -49,7 +57,11 @@ final class Continuity {
             put([memory.descriptor], "state")
         }
         discardOld("state")
-        inherited = StateText(parsing: text)
+        do {
+            inherited = try StateText(parsing: text)
+        } catch {
+            problem = error.description
+        }
         if let found, !text.isEmpty, found !== memory {
             problem = "it is \(found.foundLayout), and this version writes \(StateMemory.layout)"
         }

@@ -137,7 +137,7 @@ struct EventPath {
     }
 
     mutating func restore(_ state: StateText, now: UInt64) throws(StateText.Problem) {
-        let sequence = try state.number("sequence")
+        let sequence = try state.amount("sequence")
         for line in state["decided"] { earlier[RuleName(try line.word(0))] = try line.account(1) }
         try output.restore(state, now: now)
         composer = RecordComposer(backend: backend, priorities: composer.priorities, nextSequence: sequence)

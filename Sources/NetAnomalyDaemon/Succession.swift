@@ -21,7 +21,7 @@ struct WrittenDetector {
     init(_ detector: DetectorName, in state: StateText) throws(StateText.Problem) {
         for line in state["detector"] where try line.word(0) == detector.text {
             (layout, position) = (try line.number(1), try line.number(2))
-            (missed, forgotten) = (try line.number(3), try line.number(4))
+            (missed, forgotten) = (try line.amount(3), try line.amount(4))
         }
         for line in state["rules"] where try line.word(0) == detector.text {
             for index in 1..<max(1, line.count) { rules.append(RuleName(try line.word(index))) }
@@ -29,7 +29,7 @@ struct WrittenDetector {
         let names = Set(rules)
         for line in state["received"] {
             let rule = RuleName(try line.word(0))
-            if names.contains(rule) { received[rule] = try line.number(1) }
+            if names.contains(rule) { received[rule] = try line.amount(1) }
         }
         for line in state["earlier"] {
             let rule = RuleName(try line.word(0))

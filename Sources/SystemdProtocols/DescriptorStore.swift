@@ -13,10 +13,14 @@ public final class DescriptorStore {
     private let socket: Int32
 
     /// Nil where no service manager is told anything.
-    public init?() {
-        guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }),
-            path.hasPrefix("/") || path.hasPrefix("@")
-        else { return nil }
+    public convenience init?() {
+        guard let path = getenv("NOTIFY_SOCKET") else { return nil }
+        self.init(path: String(cString: path))
+    }
+
+    /// Nil if nobody listens there.
+    init?(path: String) {
+        guard path.hasPrefix("/") || path.hasPrefix("@") else { return nil }
         let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         socket = Glibc.socket(AF_UNIX, type, 0)
         guard socket >= 0 else { return nil }

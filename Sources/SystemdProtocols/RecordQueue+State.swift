@@ -26,14 +26,14 @@ extension RecordQueue {
         }
         for line in state["delivered"] {
             var delivery = Delivery()
-            (delivery.written, delivery.lost) = (try line.number(1), try line.number(2))
+            (delivery.written, delivery.lost) = (try line.amount(1), try line.amount(2))
             deliveries[RuleName(try line.word(0))] = delivery
         }
-        for line in state["lost"] { losses[try Self.cause(line)] = try line.number(1) }
+        for line in state["lost"] { losses[try Self.cause(line)] = try line.amount(1) }
         if let line = state["unreported"].first {
             var report = LossReport(
                 firstBoottimeNanoseconds: try line.number(0), lastBoottimeNanoseconds: try line.number(1))
-            for line in state["unreported-cause"] { report.byCause[try Self.cause(line)] = try line.number(1) }
+            for line in state["unreported-cause"] { report.byCause[try Self.cause(line)] = try line.amount(1) }
             unreported = report
         }
         settleByReceipts(now: now)

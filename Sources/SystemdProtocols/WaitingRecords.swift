@@ -5,6 +5,8 @@ struct RecordAccount: Equatable {
     let rule: RuleName
     let also: [RuleName]
     let events: UInt64
+    /// Far more than one record stands for, and no sum of all that there is room for overflows.
+    private static let maxEvents: UInt64 = 1 << 40
 
     init(_ record: Record) {
         (rule, also, events) = (record.rule, record.also, record.events)
@@ -18,7 +20,7 @@ struct RecordAccount: Equatable {
     /// Nil for what is no such line.
     init?(text: some StringProtocol) {
         let words = text.split(separator: " ")
-        guard words.count >= 2, let events = UInt64(words[0]) else { return nil }
+        guard words.count >= 2, let events = UInt64(words[0]), events <= Self.maxEvents else { return nil }
         self.events = events
         rule = RuleName(String(words[1]))
         also = words.dropFirst(2).map { RuleName(String($0)) }
@@ -46,6 +48,8 @@ struct WaitingRecords {
     /// Ends the part of the area that is in use before its end is reached.
     private static let skip = UInt32.max
     private static let size = UInt64(StateMemory.queueBytes)
+    /// No process comes so far, and nothing that is added to it overflows.
+    private static let lastPlace: UInt64 = 1 << 62
     /// So much of the area is used before it is worth a commit to begin again.
     private static let wideBytes: UInt64 = 256 * 1024
 
@@ -116,7 +120,7 @@ struct WaitingRecords {
 
     /// Finds the records that another process left; false if what lies there is not what it should be.
     mutating func restore(from first: UInt64, to end: UInt64) -> Bool {
-        guard first <= end, end - first <= Self.size else { return false }
+        guard first <= end, end - first <= Self.size, end <= Self.lastPlace else { return false }
         (firstPlace, endPlace, committed) = (first, first, first..<end)
         while endPlace < end {
             let offset = Int(endPlace % Self.size), left = StateMemory.queueBytes - offset

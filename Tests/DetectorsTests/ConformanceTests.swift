@@ -1,6 +1,7 @@
 import AnomalyModel
 import DaemonConfig
 import Detectors
+import SystemdProtocols
 import Testing
 
 @testable import NetAnomalyDaemon
@@ -80,8 +81,9 @@ import Testing
         let nowhere = StreamTransport(descriptor: 1) { _, _ in }
         let status = StatusReport(
             configuration: configuration, sources: [], backend: "", books: Books(accounts: []),
-            path: EventPath(configuration, transport: nowhere, namer: nil), outputKind: .text, startedNanoseconds: 0,
-            reloadProblem: nil)
+            path: EventPath(
+                configuration, transport: nowhere, namer: nil, memory: try StateMemory(), isKept: false),
+            outputKind: .text, startedNanoseconds: 0, reloadProblem: nil, journalProblem: nil)
         let report = MetricsReport(
             status: status, reloads: ReloadCounts(startedSeconds: 0), startedSeconds: 0, isRunning: true)
         let documented = try repositoryFile("docs/netanomalyd.8").matches(of: /netanomalyd_[a-z_]+/)

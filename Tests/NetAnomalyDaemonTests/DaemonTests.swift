@@ -27,7 +27,8 @@ extension SocketSuites {
             daemon = try Daemon(options, configuration, loop: try quietLoop())
             // Not into this machine's journal: what is written waits for one that never comes.
             let nowhere = try JournalSocket(path: folder.path + "/journal")
-            daemon.path = EventPath(configuration, transport: nowhere, namer: nil)
+            daemon.path = EventPath(
+                configuration, transport: nowhere, namer: nil, memory: try StateMemory(), isKept: false)
             daemon.sources = allDetectors.map { DetectorRunner($0) { _ in } }
             guard daemon.settleStart() else { throw CannotPrepare() }
         }
@@ -107,7 +108,7 @@ extension SocketSuites {
         }
 
         @Test func `waiting for the output takes no signal from the loop`() {
-            for _ in 0..<3000 { daemon.write(Notices.stopped(reason: "test")) }
+            for _ in 0..<3000 { daemon.write(Notices.stopped(reason: "test", goesOn: false)) }
             var hangUp = sigset_t()
             sigemptyset(&hangUp)
             sigaddset(&hangUp, SIGHUP)

@@ -30,13 +30,15 @@ import Testing
     private static var samples: [DaemonNotice] {
         get throws {
             [
-                Notices.started(watched: "9 of 10 probes", rules: 16), Notices.stopped(reason: "SIGTERM"),
+                Notices.started(watched: "9 of 10 probes", rules: 16, waiting: nil),
+                Notices.stopped(reason: "SIGTERM", goesOn: false),
                 Notices.reloaded(changes: []), Notices.reloadFailed(try errors("x\n")),
                 Notices.probeDegraded(detector: arp.name, reason: "no hook", loss: "received ARP", rules: []),
                 Notices.accounting(Books(accounts: [(rule, RuleAccount())]), period: "Since the start"),
                 Notices.journalLoss(
                     LossReport(byCause: [.queueFull: 1], firstBoottimeNanoseconds: 1, lastBoottimeNanoseconds: 2)),
                 Notices.balanceError(rule, account),
+                Notices.stateDiscarded(of: "arp", because: "its tables are of another layout", 3),
             ] + samplesAboutBackends + (try samplesAboutTheJournal) + samplesAboutMetrics
         }
     }
@@ -72,6 +74,26 @@ import Testing
                 Notices.journalDeaf(deafness), Notices.journalGap(3...9, since: 1, until: 2),
             ]
         }
+    }
+
+    @Test func `a start and a stop say what goes on from one process to the next`() {
+        let start = Notices.started(watched: "9 of 10 probes", rules: 16, waiting: 4096)
+        #expect(start.message.hasSuffix(", without a gap since the process before (4096 bytes of events waited)"))
+        #expect(
+            Notices.stopped(reason: "SIGTERM", goesOn: true).message
+                == "Stopped: SIGTERM; what happens now waits in the kernel for the next start")
+        #expect(Notices.stopped(reason: "SIGTERM", goesOn: false).message == "Stopped: SIGTERM")
+    }
+
+    @Test func `what is not gone on with is told with its reason, and with its loss where that is known`() {
+        let arp = Notices.stateDiscarded(of: "arp", because: "its table 'keys' is missing", 3)
+        #expect(
+            arp.message == "What the process before left of arp is not gone on with: its table 'keys' is missing"
+                + "; 3 events of its rules were lost with it")
+        #expect(arp.fields == [Field(.problem, "its table 'keys' is missing"), Field(.lostRing, "3")])
+        let all = Notices.stateDiscarded(of: "all", because: "'queue' is missing", nil)
+        #expect(all.message == "The state of the process before is not gone on with: 'queue' is missing")
+        #expect(all.fields == [Field(.problem, "'queue' is missing")])
     }
 
     @Test func `every notice says something in every field`() throws {

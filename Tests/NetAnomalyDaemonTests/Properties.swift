@@ -2,8 +2,8 @@ import AnomalyModel
 import CDetectorEvents
 import DaemonConfig
 import Detectors
-import SystemdProtocols
 
+@testable import SystemdProtocols
 @testable import TracingBackends
 
 /// What must hold for every input there is: `CorpusTests` replays known ones, Tests/Fuzz/run looks for others.
@@ -20,6 +20,8 @@ enum Property: String, CaseIterable {
     case bpftrace
     /// Any line of our scripts is events in safe text, or none of theirs.
     case sights
+    /// Any state and any waiting records are gone on with, and come out again as they were, or are a problem in words.
+    case state
 
     /// What is wrong with how the input was taken; nil if nothing is.
     func violation(by input: [UInt8]) -> String? {
@@ -30,6 +32,7 @@ enum Property: String, CaseIterable {
         case .entries: Self.entries(input)
         case .bpftrace: Self.bpftrace(input)
         case .sights: Self.sights(input)
+        case .state: Self.state(input)
         }
     }
 
@@ -135,6 +138,59 @@ enum Property: String, CaseIterable {
         let all = texts + anomaly.frames + anomaly.fields.map(\.value)
         if !all.allSatisfy(isSafe) { return "an unsafe text: \(anomaly)" }
         return anomaly.frames.count <= NA_STACK_MAX ? nil : "a stack of \(anomaly.frames.count) frames"
+    }
+
+    // MARK: State
+
+    /// The text up to the first zero, then what lies at the beginning of the records' area.
+    private static func state(_ input: [UInt8]) -> String? {
+        guard let memory = try? StateMemory() else { return "no memory" }
+        let text = input.prefix { $0 != 0 }
+        memory.write(Array(input.dropFirst(text.count + 1)), at: 0)
+        var queue = RecordQueue(transport: Nowhere(), memory: memory, isKept: true)
+        do throws(StateText.Problem) {
+            let read = try StateText(parsing: String(decoding: text, as: UTF8.self))
+            for kind in ["account", "decided", "earlier"] { for line in read[kind] { _ = try line.account(1) } }
+            _ = try read.amount("sequence")
+            try queue.restore(read, now: 1)
+        } catch {
+            return isSafe(error.description) && !error.description.isEmpty ? nil : "an unsafe problem: \(error)"
+        }
+        return goesOn(queue, in: memory)
+    }
+
+    /// What is wrong with the queue as the next process finds it, and with how it ends.
+    private static func goesOn(_ restored: RecordQueue, in memory: StateMemory) -> String? {
+        var queue = restored
+        var next = RecordQueue(transport: Nowhere(), memory: memory, isKept: true)
+        var saved = StateText()
+        queue.save(to: &saved)
+        guard let again = try? StateText(parsing: saved.text), (try? next.restore(again, now: 1)) != nil else {
+            return "what was saved is not read"
+        }
+        if next.waiting != queue.waiting || next.deliveries != queue.deliveries || next.losses != queue.losses {
+            return "another queue"
+        }
+        let waiting = queue.waiting
+        let notice = Record(rule: RuleName("daemon-started"), events: 0, priority: .info, fields: [])
+        queue.enqueue(notice, now: 2)
+        let taken = queue.losses == next.losses ? 1 : 0
+        if queue.waiting != waiting + taken { return "\(queue.waiting) wait, not \(waiting + taken)" }
+        while queue.waiting > 0 {
+            var state = StateText()
+            queue.save(to: &state)
+            if !queue.commit(state.text) { return "no room for the state" }
+            queue.flush(now: 3)
+        }
+        return nil
+    }
+
+    /// Takes everything.
+    private final class Nowhere: RecordTransport {
+        let descriptor: Int32 = -1
+
+        func encode(_ record: Record, into bytes: inout [UInt8]) { bytes.append(0x41) }
+        func send(_ record: OutgoingRecord) -> SendOutcome { .sent }
     }
 
     private static func isSafe(_ text: String) -> Bool {

@@ -14,7 +14,9 @@ import Testing
 
     init() throws {
         folder = try TemporaryFolder()
-        path = EventPath(try configuration(), transport: try JournalSocket(path: folder.socket), namer: nil)
+        path = EventPath(
+            try configuration(), transport: try JournalSocket(path: folder.socket), namer: nil,
+            memory: try StateMemory(), isKept: false)
     }
 
     private func report(
@@ -69,7 +71,7 @@ import Testing
 
     @Test func `an output that is away is named with its reason`() throws {
         var path = path
-        path.write(Notices.stopped(reason: "test"), now: 1)
+        path.write(Notices.stopped(reason: "test", goesOn: false), now: 1)
         let status = try Status(json: try report(path: path).json.text)
         #expect(status.output.unreachable == "No such file or directory" && status.output.waiting == 1)
         #expect(status.nextSeq == 2)

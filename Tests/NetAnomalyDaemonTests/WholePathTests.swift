@@ -20,7 +20,9 @@ import Testing
     }
 
     private func path(_ text: String = "") throws -> EventPath {
-        EventPath(try configuration(text), transport: try JournalSocket(path: folder.socket), namer: nil)
+        EventPath(
+            try configuration(text), transport: try JournalSocket(path: folder.socket), namer: nil,
+            memory: try StateMemory(), isKept: false)
     }
 
     private func seen(_ count: UInt64) -> RuleAccount {
@@ -201,7 +203,7 @@ import Testing
         unlink(folder.socket)
         var path = try path()
         let sent = RecordQueue.maxRecords + 5
-        for _ in 0..<sent { path.write(Notices.stopped(reason: "test"), now: second) }
+        for _ in 0..<sent { path.write(Notices.stopped(reason: "test", goesOn: false), now: second) }
         #expect(path.output.waiting == RecordQueue.maxRecords)
         let journal = try BoundSocket(path: folder.socket, type: SOCK_DGRAM)
         var entries: [[UInt8]] = []

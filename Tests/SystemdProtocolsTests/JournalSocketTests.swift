@@ -1,7 +1,8 @@
 import AnomalyModel
 import Glibc
-import SystemdProtocols
 import Testing
+
+@testable import SystemdProtocols
 
 @Suite struct JournalSocketTests {
     private let directory: TemporaryDirectory
@@ -18,7 +19,7 @@ import Testing
     @Test func `an entry arrives as one datagram`() throws {
         let receiver = Receiver(path: path)
         let socket = try JournalSocket(path: path)
-        #expect(socket.send(encoded(1, by: socket)) == .sent)
+        #expect(try socket.send(encoded(1, by: socket)) == .sent)
         let datagram = try #require(receiver.receive())
         #expect(try decodeEntry(datagram) == record(1).fields)
         #expect(receiver.receive() == nil)
@@ -28,23 +29,23 @@ import Testing
         let receiver = Receiver(path: path)
         let socket = try JournalSocket(path: path)
         var sent = 0
-        while sent < 100_000, socket.send(encoded(sent, by: socket)) == .sent { sent += 1 }
+        while sent < 100_000, try socket.send(encoded(sent, by: socket)) == .sent { sent += 1 }
         #expect(sent > 0 && sent < 100_000)
-        #expect(socket.send(encoded(sent, by: socket)) == .wouldBlock)
+        #expect(try socket.send(encoded(sent, by: socket)) == .wouldBlock)
         #expect(!isWritable(socket.descriptor))
         #expect(try receiver.receiveNumbers() == Array(0..<sent))
         #expect(isWritable(socket.descriptor))
-        #expect(socket.send(encoded(sent, by: socket)) == .sent)
+        #expect(try socket.send(encoded(sent, by: socket)) == .sent)
     }
 
     @Test func `a receiver bound anew is found again by the same descriptor`() throws {
         var receiver: Receiver? = Receiver(path: path)
         let socket = try JournalSocket(path: path)
         let descriptor = socket.descriptor
-        #expect(socket.send(encoded(1, by: socket)) == .sent)
+        #expect(try socket.send(encoded(1, by: socket)) == .sent)
         receiver = nil
         let second = Receiver(path: path)
-        #expect(socket.send(encoded(2, by: socket)) == .sent)
+        #expect(try socket.send(encoded(2, by: socket)) == .sent)
         #expect(socket.descriptor == descriptor)
         #expect(try second.receiveNumbers() == [2])
         #expect(receiver == nil)
@@ -53,19 +54,19 @@ import Testing
     @Test func `a receiver that is gone is named with its error`() throws {
         var receiver: Receiver? = Receiver(path: path)
         let socket = try JournalSocket(path: path)
-        #expect(socket.send(encoded(1, by: socket)) == .sent)
+        #expect(try socket.send(encoded(1, by: socket)) == .sent)
         receiver = nil
-        #expect(socket.send(encoded(2, by: socket)) == .unreachable(ECONNREFUSED))
+        #expect(try socket.send(encoded(2, by: socket)) == .unreachable(ECONNREFUSED))
         unlink(path)
-        #expect(socket.send(encoded(2, by: socket)) == .unreachable(ENOENT))
+        #expect(try socket.send(encoded(2, by: socket)) == .unreachable(ENOENT))
         #expect(receiver == nil)
     }
 
     @Test func `a receiver that comes later is found`() throws {
         let socket = try JournalSocket(path: path)
-        #expect(socket.send(encoded(1, by: socket)) == .unreachable(ENOENT))
+        #expect(try socket.send(encoded(1, by: socket)) == .unreachable(ENOENT))
         let receiver = Receiver(path: path)
-        #expect(socket.send(encoded(2, by: socket)) == .sent)
+        #expect(try socket.send(encoded(2, by: socket)) == .sent)
         #expect(try receiver.receiveNumbers() == [2])
     }
 
@@ -73,8 +74,8 @@ import Testing
         let receiver = Receiver(path: path)
         let socket = try JournalSocket(path: path)
         let tooLarge = [UInt8](repeating: 0x41, count: 64 * 1024 * 1024)
-        #expect(socket.send(tooLarge) == .refused(EMSGSIZE))
-        #expect(socket.send(encoded(1, by: socket)) == .sent)
+        #expect(try socket.send(tooLarge) == .refused(EMSGSIZE))
+        #expect(try socket.send(encoded(1, by: socket)) == .sent)
         #expect(try receiver.receiveNumbers() == [1])
     }
 
@@ -86,7 +87,7 @@ import Testing
         let fields = Array(repeating: Field(.message, value), count: 10)
         socket.encode(Record(rule: conflict, events: 1, priority: .info, fields: fields), into: &bytes)
         #expect(bytes.count > JournalEncoder.maxEntryBytes / 2)
-        #expect(socket.send(bytes) == .sent)
+        #expect(try socket.send(bytes) == .sent)
         #expect(receiver.receive()?.count == bytes.count)
     }
 

@@ -1,7 +1,8 @@
 import AnomalyModel
 import Glibc
-import SystemdProtocols
 import Testing
+
+@testable import SystemdProtocols
 
 /// An output that answers as it is told to, and keeps what it took.
 private final class ScriptedTransport: RecordTransport {
@@ -15,9 +16,9 @@ private final class ScriptedTransport: RecordTransport {
         bytes.append(contentsOf: [UInt8](repeating: 0x20, count: record[.message]?.utf8.count ?? 0))
     }
 
-    func send(_ bytes: [UInt8]) -> SendOutcome {
+    func send(_ record: OutgoingRecord) -> SendOutcome {
         attempts += 1
-        if answer == .sent { taken.append(String(decoding: bytes.prefix { $0 != 0x20 }, as: UTF8.self)) }
+        if answer == .sent { taken.append(String(decoding: record.bytes.prefix { $0 != 0x20 }, as: UTF8.self)) }
         return answer
     }
 }
@@ -26,8 +27,8 @@ private final class ScriptedTransport: RecordTransport {
     private let transport = ScriptedTransport()
     private let second: UInt64 = 1_000_000_000
 
-    @Test func `nothing waits while the output takes everything`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `nothing waits while the output takes everything`() throws {
+        var queue = try RecordQueue(transport: transport)
         for number in 0..<10 { queue.enqueue(record(number), now: 0) }
         #expect(transport.taken == (0..<10).map(String.init))
         #expect(queue.waiting == 0)
@@ -35,8 +36,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.deliveries[conflict]?.written == 10)
     }
 
-    @Test func `what waits goes out first and in order`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `what waits goes out first and in order`() throws {
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .wouldBlock
         for number in 0..<2000 { queue.enqueue(record(number), now: 0) }
         #expect(queue.wantsWritable)
@@ -49,8 +50,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(!queue.wantsWritable)
     }
 
-    @Test func `a full queue loses the newest and counts each`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `a full queue loses the newest and counts each`() throws {
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .wouldBlock
         let room = RecordQueue.maxRecords / 8 * 7
         for number in 0..<room + 5 { queue.enqueue(record(number), now: 7) }
@@ -63,8 +64,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.deliveries[conflict]?.lost == 5)
     }
 
-    @Test func `summaries and urgent records still find room when events do not`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `summaries and urgent records still find room when events do not`() throws {
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .wouldBlock
         for number in 0..<RecordQueue.maxRecords { queue.enqueue(record(number), now: 0) }
         let lostBefore = queue.losses[.queueFull]
@@ -75,8 +76,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.waiting == RecordQueue.maxRecords)
     }
 
-    @Test func `large records are bounded by bytes`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `large records are bounded by bytes`() throws {
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .wouldBlock
         let size = 60_000
         for number in 0..<200 { queue.enqueue(record(number, events: 0, padding: size), now: 0) }
@@ -88,8 +89,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.waiting == 1)
     }
 
-    @Test func `retries begin at 100 ms, double, and end at 5 s`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `retries begin at 100 ms, double, and end at 5 s`() throws {
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .unreachable(ENOENT)
         var now = second
         queue.enqueue(record(1), now: now)
@@ -108,7 +109,7 @@ private final class ScriptedTransport: RecordTransport {
     }
 
     @Test func `after success the retries begin anew`() throws {
-        var queue = RecordQueue(transport: transport)
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .unreachable(ECONNREFUSED)
         queue.enqueue(record(1), now: 0)
         queue.flush(now: try #require(queue.nextRetry))
@@ -121,8 +122,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.nextRetry == second + RecordQueue.firstRetryNanoseconds)
     }
 
-    @Test func `a refused record is lost alone`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `a refused record is lost alone`() throws {
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .refused(EMSGSIZE)
         queue.enqueue(record(1), now: 0)
         transport.answer = .sent
@@ -133,7 +134,7 @@ private final class ScriptedTransport: RecordTransport {
     }
 
     @Test func `losses are reported once, when the output works and nothing waits`() throws {
-        var queue = RecordQueue(transport: transport)
+        var queue = try RecordQueue(transport: transport)
         #expect(queue.takeRecoveredLoss() == nil)
         transport.answer = .wouldBlock
         for number in 0..<RecordQueue.maxRecords { queue.enqueue(record(number), now: 5) }
@@ -152,8 +153,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.takeRecoveredLoss() == nil)
     }
 
-    @Test func `a refusal is reported after the next success`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `a refusal is reported after the next success`() throws {
+        var queue = try RecordQueue(transport: transport)
         queue.enqueue(record(0), now: 2)
         transport.answer = .refused(EMSGSIZE)
         queue.enqueue(record(1), now: 3)
@@ -163,8 +164,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.takeRecoveredLoss()?.byCause == [.refused: 1])
     }
 
-    @Test func `what is given up at the end is counted by rule`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `what is given up at the end is counted by rule`() throws {
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .wouldBlock
         let other = RuleName("gso-tiny-size")
         for number in 0..<3 { queue.enqueue(record(number), now: 0) }
@@ -177,8 +178,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.waiting == 0)
     }
 
-    @Test func `what becomes of a record is counted for every rule it names`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `what becomes of a record is counted for every rule it names`() throws {
+        var queue = try RecordQueue(transport: transport)
         let (also, alone) = (RuleName("arp-scan"), RuleName("arp-malformed"))
         queue.enqueue(record(0, also: [also]), now: 0)
         transport.answer = .refused(EMSGSIZE)
@@ -196,8 +197,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.losses == [.refused: 1, .unsentAtStop: 3])
     }
 
-    @Test func `a reader that has gone is not written to again`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `a reader that has gone is not written to again`() throws {
+        var queue = try RecordQueue(transport: transport)
         transport.answer = .wouldBlock
         for number in 0..<3 { queue.enqueue(record(number), now: 0) }
         transport.answer = .readerGone
@@ -210,8 +211,8 @@ private final class ScriptedTransport: RecordTransport {
         #expect(queue.takeRecoveredLoss() == nil)
     }
 
-    @Test func `every record is written, lost or waiting, whatever the output does`() {
-        var queue = RecordQueue(transport: transport)
+    @Test func `every record is written, lost or waiting, whatever the output does`() throws {
+        var queue = try RecordQueue(transport: transport)
         let answers: [SendOutcome] = [.sent, .sent, .wouldBlock, .unreachable(ENOENT), .refused(EMSGSIZE)]
         var random = SeededGenerator(state: 5)
         var offered: UInt64 = 0
@@ -251,7 +252,7 @@ private final class ScriptedTransport: RecordTransport {
 
     @Test func `a journal that hangs and then reads gets everything in order`() throws {
         let receiver = Receiver(path: path)
-        var queue = RecordQueue(transport: try JournalSocket(path: path))
+        var queue = try RecordQueue(transport: JournalSocket(path: path))
         for number in 0..<3000 { queue.enqueue(record(number), now: 0) }
         #expect(queue.wantsWritable)
         #expect(queue.waiting > 0)
@@ -262,7 +263,7 @@ private final class ScriptedTransport: RecordTransport {
 
     @Test func `a journal that restarts gets what waited`() throws {
         var receiver: Receiver? = Receiver(path: path)
-        var queue = RecordQueue(transport: try JournalSocket(path: path))
+        var queue = try RecordQueue(transport: JournalSocket(path: path))
         queue.enqueue(record(0), now: 0)
         #expect(try receiver?.receiveNumbers() == [0])
         receiver = nil
@@ -276,7 +277,7 @@ private final class ScriptedTransport: RecordTransport {
     }
 
     @Test func `a journal that was not there at the start gets what waited`() throws {
-        var queue = RecordQueue(transport: try JournalSocket(path: path))
+        var queue = try RecordQueue(transport: JournalSocket(path: path))
         for number in 0..<50 { queue.enqueue(record(number), now: 0) }
         queue.flush(now: try #require(queue.nextRetry))
         let receiver = Receiver(path: path)

@@ -1,6 +1,7 @@
 import AnomalyModel
 import Glibc
-import SystemdProtocols
+
+@testable import SystemdProtocols
 
 /// Why an entry is not in journald's native protocol.
 enum DecodeError: Error {
@@ -83,6 +84,21 @@ final class TemporaryDirectory {
     deinit {
         unlink(path + "/socket")
         rmdir(path)
+    }
+}
+
+extension RecordTransport {
+    /// Sends bytes that are in no queue.
+    func send(_ bytes: [UInt8]) throws -> SendOutcome {
+        let memory = try StateMemory()
+        return bytes.withUnsafeBytes { send(memory.outgoing($0, receipt: 0)) }
+    }
+}
+
+extension RecordQueue {
+    /// A queue that no other process goes on with.
+    init(transport: any RecordTransport) throws {
+        self.init(transport: transport, memory: try StateMemory())
     }
 }
 
