@@ -90,11 +90,17 @@ static inline void na_ring_release(struct na_ring *ring)
 	__atomic_store_n(ring->consumer, ring->position, __ATOMIC_RELEASE);
 }
 
-/* Passes over what another process read and did not get to release. A place that the ring never had is ignored. */
+/* Passes over what another process read and did not get to release. A place that is not the end of a record of the
+ * ring's is ignored. */
 static inline void na_ring_skip(struct na_ring *ring, uint64_t position)
 {
-	if (position > ring->position && position <= __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE))
-		ring->position = position;
+	uint64_t begin = ring->position;
+	size_t count;
+
+	while (ring->position < position && na_ring_next(ring, &count))
+		;
+	if (ring->position != position)
+		ring->position = begin;
 	na_ring_release(ring);
 }
 #endif

@@ -46,6 +46,7 @@ struct na_state {
 	uint32_t slot_offset[2];
 	struct na_receipt receipts[2][NA_STATE_RECEIPTS];
 	struct iovec parts[2][NA_STATE_RECEIPTS];
+	uint32_t starts; /* processes that took it over since the last commit */
 };
 
 #define NA_STATE_HEAD_BYTES (1 << 14)
@@ -136,6 +137,7 @@ static inline int na_state_commit(struct na_state *state, const void *text, size
 	/* All of them: whoever was killed in the middle of this has left some behind the first that is clear. */
 	for (unsigned int i = 0; i < NA_STATE_RECEIPTS; i++)
 		state->receipts[slot][i].sent_bytes = 0;
+	state->starts = 0;
 	__atomic_store_n(&state->committed, next, __ATOMIC_RELEASE);
 	return 1;
 }

@@ -18,7 +18,8 @@ extension Daemon {
 
     /// Puts what this process knows in force for the next one, and gives the rings' room back.
     private func commit() {
-        guard continuity.isKept, path.isUncommitted || sources.contains(where: \.isUncommitted) else { return }
+        guard continuity.isKept else { return }
+        guard path.isUncommitted || continuity.isUncommitted || sources.contains(where: \.isUncommitted) else { return }
         var state = StateText()
         path.save(to: &state)
         for (rule, account) in carried { state.add("account", rule.text, account: account) }
@@ -32,6 +33,7 @@ extension Daemon {
         // There is room for more rules than can be configured.
         guard path.commit(state) else { preconditionFailure("the state has outgrown its memory") }
         sources.forEach { $0.release() }
+        continuity.didCommit()
     }
 
     /// Takes what the process before has written down; what it left of the detectors is for `startWithLibbpf`.
@@ -48,7 +50,6 @@ extension Daemon {
             }
             for detector in allDetectors { _ = try WrittenDetector(detector.name, in: continuity.inherited) }
             (self.path, self.carried) = (path, carried)
-            forgetOldRules()
         } catch {
             continuity.refuse(because: error.description)
             write(Notices.stateDiscarded(of: "all", because: error.description, nil))
@@ -59,7 +60,7 @@ extension Daemon {
     func close(_ inherited: InheritedDetector, of detector: DetectorName, because reason: String) {
         inherited.session.switchOff()
         discard(detector, inherited.closedBooks(), because: reason)
-        continuity.discardAll(detector)
+        continuity.discard(detector)
     }
 
     /// Tells what became of what was left, and lets go of it.
@@ -67,15 +68,13 @@ extension Daemon {
         if case .discarded(let reason, let books) = runner.succession {
             discard(runner.detector.name, books, because: reason)
         }
-        continuity.discardOld(runner.detector.name)
+        continuity.settle(runner.detector.name)
     }
 
     private func discard(_ detector: DetectorName, _ books: [RuleName: RuleAccount], because reason: String) {
-        var lost: UInt64 = 0
-        for (rule, account) in books {
-            carried[rule] = (carried[rule] ?? RuleAccount()) + account
-            lost += account.lostRing
-        }
+        for (rule, account) in books { carried[rule] = (carried[rule] ?? RuleAccount()) + account }
+        // Without books nobody knows what its ring held.
+        let lost = books.isEmpty ? nil : books.values.reduce(0) { $0 + $1.lostRing }
         write(Notices.stateDiscarded(of: detector.text, because: reason, lost))
     }
 

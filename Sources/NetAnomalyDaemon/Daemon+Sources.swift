@@ -22,6 +22,8 @@ extension Daemon {
         restoreState()
         if let problem = startDetectors() { return problem }
         startScripts()
+        continuity.discardUnclaimed()
+        forgetOldRules()
         return settleStart() ? nil : unwatchable
     }
 
@@ -74,7 +76,9 @@ extension Daemon {
         for runner in runners { handOver(to: runner) }
         DetectorRunner.start(wanted, configuration)
         if !wanted.isEmpty, !wanted.contains(where: \.isRunning) { return wanted.first?.failure }
-        wanted.forEach(settleSuccession)
+        for runner in wanted {
+            if runner.isRunning { settleSuccession(of: runner) } else { closeInherited(runner.detector, "it cannot be watched") }
+        }
         sources = runners
         wanted.compactMap(\.descriptor).forEach { loop.watch($0) }
         return nil
@@ -82,25 +86,28 @@ extension Daemon {
 
     /// Gives a detector what the process before has left of it, or closes that if it is not to watch any more.
     private func handOver(to runner: DetectorRunner) {
-        let name = runner.detector.name
+        let detector = runner.detector
         if continuity.isKept {
-            runner.keep = { [unowned self] in continuity.keep($0, of: name, isContinued: $0.isContinued) }
+            runner.keep = { [unowned self] session in
+                continuity.keep(session, of: detector.name)
+                return continuity.place(of: detector.name)
+            }
         }
-        guard let inherited = continuity.takeInherited(name) else { return }
         if runner.isWanted(by: configuration) {
-            runner.inherited = inherited
+            runner.inherited = continuity.takeInherited(detector.name, rules: detector.rules.map(\.name))
         } else {
-            close(inherited, of: name, because: "it is switched off")
+            closeInherited(detector, "it is switched off")
         }
+    }
+
+    private func closeInherited(_ detector: any Detector.Type, _ reason: String) {
+        guard let inherited = continuity.takeInherited(detector.name, rules: detector.rules.map(\.name)) else { return }
+        close(inherited, of: detector.name, because: reason)
     }
 
     private func startWithBpftrace() {
         path.backend = Backend.bpftrace.rawValue
-        for detector in allDetectors {
-            if let inherited = continuity.takeInherited(detector.name) {
-                close(inherited, of: detector.name, because: "bpftrace runs the probes now")
-            }
-        }
+        for detector in allDetectors { closeInherited(detector, "bpftrace runs the probes now") }
         // By name: what they do for each line is compiled for each of them.
         sources = [
             ScriptedDetector(ArpDetector.self, dropReasons: dropReasons, sink: sink),
@@ -221,7 +228,7 @@ extension Daemon {
             } catch {
                 Console.error("\(source.title): \(error.description)")
             }
-            if let runner = source as? DetectorRunner { continuity.discardAll(runner.detector.name) }
+            if let runner = source as? DetectorRunner { continuity.discard(runner.detector.name) }
         }
     }
 }

@@ -18,6 +18,8 @@ public final class DetectorRunner {
     /// Events taken out of this session's ring, by rule.
     private var received: [RuleName: UInt64] = [:]
     private var missedBefore: UInt64 = 0
+    /// As it was at the last sweep: to ask costs a system call for each program.
+    private var knownMissed: UInt64 = 0
     private var forgottenBefore: UInt64 = 0
 
     /// Why the detector does not run although it should.
@@ -35,8 +37,10 @@ public final class DetectorRunner {
     var inherited: InheritedDetector?
     /// Called once the programs are on their hooks and before they are switched on.
     ///
-    /// What a later process needs is to be put away then. Where there is it, records stay in the ring until `release`.
-    var keep: ((ProbeSession) -> Void)?
+    /// What a later process needs is to be put away then, and where is to be returned. Where there is it, records stay
+    /// in the ring until `release`.
+    var keep: ((ProbeSession) -> Continuity.Place)?
+    private var place = Continuity.Place()
     /// What came of `inherited`.
     private(set) var succession: Succession?
     /// Up to where the ring was drained, as the last `release` has it.
@@ -86,14 +90,17 @@ public final class DetectorRunner {
             let session = try loaded.get()
             try session.learn(detector.moduleMembers)
             session.attach(now: boottimeNanoseconds())
-            keep?(session)
+            place = keep?(session) ?? Continuity.Place()
             try apply(configuration, to: session)
             self.session = session
             releasedPosition = session.position
             succeed(session)
             sizes = configuration.limits
+            // Keys that others left may have something to tell.
+            nextSweep = 0
             failure = nil
         } catch {
+            inherited = nil
             failure = error
         }
     }
@@ -109,6 +116,7 @@ public final class DetectorRunner {
             closedBooks = inherited.written.earlier
             received = inherited.written.received
             (missedBefore, forgottenBefore) = (inherited.written.missed, inherited.written.forgotten)
+            knownMissed = missedBefore
             succession = .continued(waiting: session.waitingBytes)
         }
     }
@@ -150,6 +158,7 @@ public final class DetectorRunner {
         nextSweep = now + Self.sweepSpacing
         let result = try session.sweep(now: now)
         keys = result.keys
+        knownMissed = missed
         nextSweep = result.nextNanoseconds.map { max($0, now + Self.sweepSpacing) }
         if result.isIncomplete { nextSweep = now + Self.sweepSpacing }
         drain(now: now)
@@ -172,7 +181,8 @@ public final class DetectorRunner {
         guard let session else { return }
         state.add(ruleLine)
         state.add(
-            "detector", detector.name.text, numbers: session.layout, session.position, missedBefore, forgottenBefore)
+            "detector", detector.name.text, numbers: session.layout, session.position, knownMissed, forgottenBefore,
+            place.maps, place.hooks, UInt64(place.hookCount))
         for (rule, count) in received { state.add("received", rule.text, numbers: count) }
         for (rule, account) in closedBooks { state.add("earlier", rule.text, account: account) }
     }
@@ -183,12 +193,12 @@ public final class DetectorRunner {
     /// Fetches what waits, and leaves the rest to another process: the programs go on.
     func pause(letOutputCatchUp: () -> Void) {
         guard let session else { return }
+        knownMissed = missed
         for _ in 0..<Self.settleTries {
             let count = session.drain()
             letOutputCatchUp()
             if count == 0 { break }
         }
-        missedBefore += session.missed()
     }
 
     /// Detaches, fetches every event and every summary, and closes the books.
@@ -198,7 +208,7 @@ public final class DetectorRunner {
         guard let session else { return }
         session.detach()
         defer { closeBooks(session) }
-        try settle(session)
+        try settle(session, letOutputCatchUp)
         var isIncomplete = true
         while isIncomplete {
             isIncomplete = try session.sweep(now: now, isFinal: true).isIncomplete
@@ -225,10 +235,10 @@ public final class DetectorRunner {
     }
 
     /// A program may still run on another CPU for a moment after it was detached: its event is waited for.
-    private func settle(_ session: ProbeSession) throws(BackendError) {
+    private func settle(_ session: ProbeSession, _ letOutputCatchUp: () -> Void) throws(BackendError) {
         for _ in 0..<Self.settleTries {
-            session.drain()
-            release()
+            drain(now: 0)
+            letOutputCatchUp()
             var isComplete = true
             for (index, rule) in detector.rules.enumerated() {
                 let totals = try session.totals(rule: index)

@@ -140,6 +140,7 @@ struct EventPath {
         let sequence = try state.amount("sequence")
         for line in state["decided"] { earlier[RuleName(try line.word(0))] = try line.account(1) }
         try output.restore(state, now: now)
+        guard sequence > UInt64(output.waiting) else { throw StateText.Problem("'sequence' is less than what waits") }
         composer = RecordComposer(backend: backend, priorities: composer.priorities, nextSequence: sequence)
     }
 

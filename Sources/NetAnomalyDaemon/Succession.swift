@@ -14,15 +14,26 @@ struct WrittenDetector {
     private(set) var layout: UInt64 = 0
     /// Up to where the ring was read.
     private(set) var position: UInt64 = 0
-
-    /// Nothing is known.
-    init() {}
+    /// Under which names the store has it.
+    private(set) var place = Continuity.Place()
 
     init(_ detector: DetectorName, in state: StateText) throws(StateText.Problem) {
+        try self.init(countsOf: detector, in: state)
         for line in state["detector"] where try line.word(0) == detector.text {
             (layout, position) = (try line.number(1), try line.number(2))
             (missed, forgotten) = (try line.amount(3), try line.amount(4))
+            place = Continuity.Place(
+                maps: try line.number(5), hooks: try line.number(6), hookCount: Int(try line.amount(7)))
         }
+        let names = Set(rules)
+        for line in state["earlier"] {
+            let rule = RuleName(try line.word(0))
+            if names.contains(rule) { earlier[rule] = try line.account(1) }
+        }
+    }
+
+    /// What is written in the same form in every layout: how much of the ring is known.
+    init(countsOf detector: DetectorName, in state: StateText) throws(StateText.Problem) {
         for line in state["rules"] where try line.word(0) == detector.text {
             for index in 1..<max(1, line.count) { rules.append(RuleName(try line.word(index))) }
         }
@@ -30,10 +41,6 @@ struct WrittenDetector {
         for line in state["received"] {
             let rule = RuleName(try line.word(0))
             if names.contains(rule) { received[rule] = try line.amount(1) }
-        }
-        for line in state["earlier"] {
-            let rule = RuleName(try line.word(0))
-            if names.contains(rule) { earlier[rule] = try line.account(1) }
         }
     }
 }
@@ -48,10 +55,12 @@ struct InheritedDetector {
     /// - Parameters:
     ///   - maps, hooks: as `InheritedSession` takes them.
     ///   - isUsable: whether the state as a whole goes on; else the session can only be ended.
-    init(_ written: WrittenDetector, maps: [Int32], hooks: [Int32], isUsable: Bool) {
+    ///   - rules: the detector's in this version, in the order of its numbers for them.
+    init(_ written: WrittenDetector, maps: [Int32], hooks: [Int32], isUsable: Bool, rules: [RuleName]) {
         (self.written, self.isUsable) = (written, isUsable)
         session = InheritedSession(
-            maps: maps, hooks: hooks, layout: isUsable ? written.layout : nil, position: written.position)
+            maps: maps, hooks: hooks, layout: isUsable && written.rules == rules ? written.layout : nil,
+            position: written.position, wantedHooks: written.place.hookCount)
     }
 
     /// Its accounts if the session is not gone on with: what lies in its ring is lost.

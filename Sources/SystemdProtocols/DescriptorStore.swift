@@ -59,11 +59,12 @@ public final class DescriptorStore {
 
     /// True if systemd is about to let go of everything, because the service is stopped for good, and not restarted.
     ///
-    /// Asked on the system bus; where there is none, or no answer within a second, it is taken for a restart.
+    /// Asked on the system bus; where there is none, or no answer within a second, it is taken for a restart. A signal
+    /// that nobody at systemd has asked for is the end, as systemd does not start what ended well.
     public static var isStoppedForGood: Bool {
         guard let type = na_job_type() else { return false }
         defer { free(type) }
-        return String(cString: type) == "stop"
+        return !["restart", "try-restart"].contains(String(cString: type))
     }
 
     private func send(_ text: String, with descriptors: [Int32]) -> Bool {

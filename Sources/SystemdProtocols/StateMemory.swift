@@ -10,6 +10,8 @@ public final class StateMemory {
     public static let receipts = Int(NA_STATE_RECEIPTS)
     /// Room for waiting records.
     static let queueBytes = Int(NA_STATE_QUEUE_BYTES)
+    /// Processes that may take it over without a commit.
+    private static let maxStarts: UInt32 = 5
     /// What content of this program's making is called.
     public static let layout = NA_STATE_LAYOUT
     /// Marks a record that the receiver has refused in its receipt, where a length would stand: no record is so long.
@@ -38,7 +40,11 @@ public final class StateMemory {
         }
         self.descriptor = descriptor
         self.state = state
+        state.pointee.starts &+= 1
     }
+
+    /// False if process after process has taken it over and ended before it could commit: it may be the cause.
+    public var isWorthATry: Bool { state.pointee.starts <= Self.maxStarts }
 
     deinit {
         na_state_unmap(state)

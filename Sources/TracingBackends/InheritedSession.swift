@@ -6,7 +6,7 @@ import Glibc
 ///
 /// Owns the descriptors: its programs leave their hooks with it, unless somebody else keeps them there.
 public final class InheritedSession {
-    /// Made by the session's maps, see `ProbeSession.kept`.
+    /// Of `ProbeSession.keptMaps`.
     private let maps: [CInt]
     /// The links of its programs.
     private let hooks: [CInt]
@@ -17,12 +17,15 @@ public final class InheritedSession {
     public let layout: UInt64?
     /// Up to where its ring was read.
     public let position: UInt64
+    /// How many programs it had on their hooks.
+    private let wantedHooks: Int
 
     /// - Parameters:
-    ///   - maps: the descriptors of `ProbeSession.keptMaps`; of several sessions' the newest last.
-    ///   - hooks: those of `ProbeSession.keptHooks`, of one or more sessions.
-    public init(maps: [CInt], hooks: [CInt], layout: UInt64?, position: UInt64) {
+    ///   - maps: the descriptors of `ProbeSession.keptMaps`.
+    ///   - hooks: those of `ProbeSession.keptHooks`.
+    public init(maps: [CInt], hooks: [CInt], layout: UInt64?, position: UInt64, wantedHooks: Int) {
         (self.maps, self.hooks, self.layout, self.position) = (maps, hooks, layout, position)
+        self.wantedHooks = wantedHooks
         var byName: [String: CInt] = [:]
         for descriptor in maps { if let name = Self.mapName(descriptor) { byName[name] = descriptor } }
         mapsByName = byName
@@ -64,6 +67,7 @@ public final class InheritedSession {
     /// Why another object cannot use the maps: nil if it can.
     func obstacle(layout: UInt64, entries: [String: UInt32]) -> String? {
         guard let known = self.layout else { return "what it wrote down cannot be used" }
+        if hooks.count != wantedHooks { return "systemd kept \(hooks.count) of \(wantedHooks) programs" }
         if layout != known { return "its tables are of another layout" }
         for name in ProbeSession.inheritedMaps {
             guard let map = mapsByName[name] else {
@@ -74,7 +78,8 @@ public final class InheritedSession {
                 return "its table '\(name)' is of another size than is configured"
             }
         }
-        return configuration == nil ? "its configuration is missing" : nil
+        guard let configuration else { return "its configuration is missing" }
+        return configuration.turn == 0 ? "its programs were switched off" : nil
     }
 
     private static func facts(_ descriptor: CInt) -> bpf_map_info? {

@@ -29,6 +29,7 @@ private final class Kept {
 
 /// What is taken over and what is let go, with a real socket as systemd's end of the store.
 @Suite struct ContinuityTests {
+    private static let rules = [RuleName("arp-scan")]
     private let folder: TemporaryFolder
     private let manager: BoundSocket
 
@@ -61,14 +62,14 @@ private final class Kept {
         let kept = try Kept()
         let alone = try Continuity(isWanted: true, store: nil, received: ["arp-maps-1": [kept.descriptor]])
         #expect(!alone.isKept && alone.inherited == StateText() && alone.problem == nil)
-        #expect(alone.takeInherited(DetectorName("arp")) == nil && kept.isClosed)
+        #expect(alone.takeInherited(DetectorName("arp"), rules: Self.rules) == nil && kept.isClosed)
     }
 
     @Test func `the first process has its state kept`() throws {
         let first = try continuity()
         #expect(first.isKept && first.problem == nil && first.inherited == StateText())
         #expect(told == ["+state-1"])
-        #expect(first.takeInherited(DetectorName("arp")) == nil)
+        #expect(first.takeInherited(DetectorName("arp"), rules: Self.rules) == nil)
     }
 
     @Test func `the next goes on in the same memory`() throws {
@@ -80,6 +81,8 @@ private final class Kept {
     @Test func `of two states the newer by number is gone on with, and the other let go`() throws {
         let next = try continuity(["state-9": [state("sequence 1\n")], "state-10": [state("sequence 2\n")]])
         #expect(try next.inherited.amount("sequence") == 2)
+        #expect(told.isEmpty, "not before the commit")
+        next.didCommit()
         #expect(told == ["-state-9"])
     }
 
@@ -87,12 +90,13 @@ private final class Kept {
         let kept = try Kept()
         let next = try continuity(["arp-hooks-41": [kept.descriptor]])
         #expect(told == ["+state-42"])
-        #expect(next.takeInherited(DetectorName("arp")) != nil)
+        #expect(next.takeInherited(DetectorName("arp"), rules: Self.rules) != nil)
     }
 
     @Test func `a state without a text is replaced`() throws {
         let next = try continuity(["state-1": [state(nil)]])
         #expect(next.problem == nil && next.inherited == StateText())
+        next.didCommit()
         #expect(told == ["+state-2", "-state-1"])
     }
 
@@ -101,6 +105,7 @@ private final class Kept {
         let next = try continuity(["state-1": [kept.descriptor]])
         #expect(next.problem == "it is no memory of this version (Invalid argument)" && kept.isClosed)
         #expect(next.memory.text.isEmpty && next.inherited == StateText())
+        next.didCommit()
         #expect(told == ["+state-2", "-state-1"])
     }
 
@@ -122,37 +127,75 @@ private final class Kept {
         let kept = try Kept()
         let next = try continuity([name: [kept.descriptor]])
         #expect(kept.isClosed)
-        #expect(next.takeInherited(DetectorName("arp")) == nil)
+        #expect(next.takeInherited(DetectorName("arp"), rules: Self.rules) == nil)
     }
 
     @Test func `what was left of a detector is taken once, and only its own`() throws {
         let kept = try (Kept(), Kept(), Kept())
         let next = try continuity([
-            "state-1": [state("detector arp 5 6 7 8\nrules arp arp-scan\nreceived arp-scan 3\n")],
+            "state-1": [state("detector arp 5 6 7 8 1 2 1\nrules arp arp-scan\nreceived arp-scan 3\n")],
             "arp-maps-1": [kept.0.descriptor], "arp-hooks-2": [kept.1.descriptor], "gso-hooks-2": [kept.2.descriptor],
         ])
         do {
-            let inherited = try #require(next.takeInherited(DetectorName("arp")))
+            let inherited = try #require(next.takeInherited(DetectorName("arp"), rules: Self.rules))
             #expect(inherited.session.layout == 5 && inherited.session.position == 6)
             #expect(inherited.written.missed == 7 && inherited.written.forgotten == 8)
-            #expect(next.takeInherited(DetectorName("arp")) == nil && !kept.0.isClosed)
+            #expect(next.takeInherited(DetectorName("arp"), rules: Self.rules)?.session === inherited.session)
             // No map has its counts: what was received is all that is known.
             #expect(inherited.closedBooks().mapValues(\.seen) == [RuleName("arp-scan"): 3])
         }
+        #expect(!kept.0.isClosed && told.isEmpty)
+        next.discard(DetectorName("arp"))
         #expect(kept.0.isClosed && kept.1.isClosed && !kept.2.isClosed)
-        next.discardAll(DetectorName("arp"))
-        #expect(told == ["-arp-maps-1", "-arp-hooks-2"])
-        #expect(next.takeInherited(DetectorName("gso")) != nil)
+        #expect(next.takeInherited(DetectorName("arp"), rules: Self.rules) == nil, "its books are closed once")
+        next.didCommit()
+        #expect(told.sorted() == ["-arp-hooks-2", "-arp-maps-1"])
+        #expect(next.takeInherited(DetectorName("gso"), rules: []) != nil)
+    }
+
+    @Test func `rules in another order are those of another detector`() throws {
+        let kept = try Kept()
+        let next = try continuity([
+            "state-1": [state("detector arp 5 6 7 8 1 2 1\nrules arp arp-trace\n")], "arp-maps-1": [kept.descriptor],
+        ])
+        #expect(try #require(next.takeInherited(DetectorName("arp"), rules: Self.rules)).session.layout == nil)
+    }
+
+    @Test func `a state that was written down goes before a newer one that was not`() throws {
+        let next = try continuity(["state-1": [state("sequence 7\n")], "state-2": [state(nil)]])
+        #expect(try next.inherited.amount("sequence") == 7)
+        next.didCommit()
+        #expect(told == ["-state-2"])
+    }
+
+    @Test func `what nobody asked for is let go`() throws {
+        let kept = try Kept()
+        let next = try continuity(["vxlan-maps-3": [kept.descriptor]])
+        next.discardUnclaimed()
+        #expect(kept.isClosed)
+        next.didCommit()
+        #expect(told == ["+state-4", "-vxlan-maps-3"])
+    }
+
+    @Test func `a state that processes end with, one after the other, is given up`() throws {
+        let memory = try state("sequence 7\n")
+        var problems: [String?] = []
+        for _ in 0..<6 {
+            problems.append(try continuity(["state-1": [fcntl(memory, F_DUPFD_CLOEXEC, 0)]]).problem)
+        }
+        close(memory)
+        #expect(problems.dropLast().allSatisfy { $0 == nil })
+        #expect(problems.last == "processes that took it over ended before they could go on, time and again")
     }
 
     @Test func `of what is refused a session can only be ended`() throws {
         let kept = try Kept()
         let next = try continuity([
-            "state-1": [state("detector arp 5 6 7 8\nrules arp arp-scan\n")], "arp-maps-1": [kept.descriptor],
+            "state-1": [state("detector arp 5 6 7 8 1 2 1\nrules arp arp-scan\n")], "arp-maps-1": [kept.descriptor],
         ])
         next.refuse(because: "'queue' is missing")
         #expect(next.problem == "'queue' is missing")
-        #expect(try #require(next.takeInherited(DetectorName("arp"))).session.layout == nil)
+        #expect(try #require(next.takeInherited(DetectorName("arp"), rules: Self.rules)).session.layout == nil)
     }
 }
 
@@ -163,10 +206,11 @@ private final class Kept {
 
     @Test func `a detector takes its own lines and its rules' counts`() throws {
         let written = try written(
-            "detector gso 1 1 1 1", "detector arp 18446744073709551615 2 3 4", "rules gso gso-tiny-size",
+            "detector gso 1 1 1 1 1 1 1", "detector arp 18446744073709551615 2 3 4 5 6 7", "rules gso gso-tiny-size",
             "rules arp arp-scan arp-trace", "received arp-trace 9", "received gso-tiny-size 8",
             "earlier arp-scan 8 1 2 3 0 1 1 5")
         #expect(written.layout == .max && written.position == 2 && written.missed == 3 && written.forgotten == 4)
+        #expect(written.place == Continuity.Place(maps: 5, hooks: 6, hookCount: 7))
         #expect(written.rules == [RuleName("arp-scan"), RuleName("arp-trace")])
         #expect(written.received == [RuleName("arp-trace"): 9])
         let earlier = try #require(written.earlier[RuleName("arp-scan")])
@@ -180,7 +224,7 @@ private final class Kept {
 
     @Test(arguments: [
         ("detector", "'detector' has no word 1"), ("detector arp 1 2 3", "'detector' has no word 5"),
-        ("detector arp x 2 3 4", "'x' in 'detector' is no number"), ("rules", "'rules' has no word 1"),
+        ("detector arp x 2 3 4 5 6 7", "'x' in 'detector' is no number"), ("rules", "'rules' has no word 1"),
         ("rules arp a\nreceived", "'received' has no word 1"), ("rules arp a\nreceived a", "'received' has no word 2"),
         ("rules arp a\nreceived a 18446744073709551615", "'18446744073709551615' in 'received' is too large"),
         ("rules arp a\nearlier a 1 2", "'earlier' has no word 4"),
