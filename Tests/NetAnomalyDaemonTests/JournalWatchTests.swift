@@ -83,6 +83,23 @@ import Testing
         #expect(watch.look(sight(4), fetched: 20, now: 105 * second) == nil)
     }
 
+    @Test func `time in which nobody ran does not count`() {
+        var watch = proven()
+        #expect(watch.look(sight(3), fetched: 20, now: 3 * second) == nil)
+        for time in 3600..<3604 { #expect(watch.look(sight(3), fetched: 20, now: UInt64(time) * second) == nil) }
+        #expect(watch.look(sight(4), fetched: 20, now: 3604 * second) == nil)
+    }
+
+    @Test func `a flood that journald cannot keep up with does not hide that nothing is stored`() {
+        var watch = proven()
+        for time in 3..<13 {
+            let fetched: UInt64? = time % 2 == 0 ? nil : UInt64(time) * 100
+            #expect(watch.look(sight(3), fetched: fetched, now: UInt64(time) * second) == nil)
+        }
+        _ = watch.look(sight(3), fetched: 2000, now: 13 * second)
+        #expect(watch.deafness?.firstSequence == 11)
+    }
+
     @Test func `a file that never changed before our eyes proves nothing`() {
         var watch = JournalWatch(after: 0)
         for time in 0..<100 { #expect(watch.look(sight(1), fetched: UInt64(time), now: UInt64(time) * second) == nil) }
