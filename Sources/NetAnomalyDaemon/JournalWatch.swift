@@ -66,7 +66,7 @@ struct JournalWatch {
         let isFull = sight.freeBytes.map { $0 < JournalPlace.minimumFileBytes } ?? false
         let hasChanged = zip(sight.stamps, earlier?.stamps ?? []).contains { $0 != nil && $0 != $1 }
         if hasChanged, earlier != nil { isProven = true }
-        guard isProven ? hasChanged : !isFull else { return stands(sight, isFull: isFull, fetched: fetched, now: now) }
+        guard isProven && !sight.isHidden ? hasChanged : !isFull else { return stands(sight, isFull: isFull, fetched: fetched, now: now) }
         let wasDeaf = deafness
         (deafness, pending) = (nil, nil)
         stored = (fetched, stored.now, stored.before)

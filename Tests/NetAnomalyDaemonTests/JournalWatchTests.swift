@@ -114,6 +114,20 @@ import Testing
         #expect(watch.look(sight(nil), fetched: 9, now: 7 * second) == .hears(1...9, sinceNanoseconds: second))
     }
 
+    @Test func `a journal that has moved into memory is not shown, and not deaf`() {
+        var watch = proven()
+        for time in 3..<100 {
+            let fetched = UInt64(time) * 10
+            #expect(watch.look(sight(3, isInMemory: true), fetched: fetched, now: UInt64(time) * second) == nil)
+        }
+        for time in 100..<105 {
+            let full = sight(3, free: 0, isInMemory: true)
+            #expect(watch.look(full, fetched: 2000, now: UInt64(time) * second) == nil)
+        }
+        _ = watch.look(sight(3, free: 0, isInMemory: true), fetched: 2000, now: 105 * second)
+        #expect(watch.deafness?.isDiskFull == true)
+    }
+
     @Test func `where nothing is shown at all, nothing is said`() {
         var watch = JournalWatch(after: 0)
         let nothing = Sight(stamps: [], freeBytes: nil, isInMemory: false)

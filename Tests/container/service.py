@@ -176,10 +176,14 @@ class Books:
         """Every number of NETANOMALY_SEQ is in the journal once, but those that were counted as lost; how many."""
         status = self._service.drained()
         assert_conserved(status)
-        counted = lost(status) - self._lost_before
+        counted = self.lost(status)
         missing = self.missing(status)
         assert len(missing) == counted, f"{counted} are counted as lost, {len(missing)} missing: {sorted(missing)[:20]}"
         return counted
+
+    def lost(self, status):
+        """Records that the journal has not taken since; what was lost before outlives a restart."""
+        return lost(status) - self._lost_before
 
     def missing(self, status):
         """The numbers given to entries so far that the journal does not have."""

@@ -109,7 +109,7 @@ def test_killed_journald_loses_at_most_what_it_had_in_hand(service, anomalies):
         time.sleep(1)
     status = service.drained()
     assert_conserved(status)
-    assert services.lost(status) == 0
+    assert books.lost(status) == 0
     assert len(books.missing(status)) <= kills
 
 
@@ -153,7 +153,7 @@ def test_journald_that_systemd_has_given_up(service, anomalies):
     service.assert_watches(anomalies)
     status = service.drained()
     assert_conserved(status)
-    assert 0 <= len(books.missing(status)) - services.lost(status) <= IN_FLIGHT
+    assert 0 <= len(books.missing(status)) - books.lost(status) <= IN_FLIGHT
 
 
 def test_a_socket_that_is_removed_and_bound_anew(service, anomalies):
@@ -168,7 +168,7 @@ def test_a_socket_that_is_removed_and_bound_anew(service, anomalies):
     service.assert_watches(anomalies)
     status = service.drained()
     assert_conserved(status)
-    assert 0 <= len(books.missing(status)) - services.lost(status) <= IN_FLIGHT
+    assert 0 <= len(books.missing(status)) - books.lost(status) <= IN_FLIGHT
 
 
 def test_no_journal_at_the_start(service, anomalies):
@@ -215,7 +215,7 @@ def test_a_full_disk_is_told_and_which_entries_may_be_missing(service, machine, 
         wait_until(lambda: not problem(service), "the status is good again", 5)
         status = service.drained()
         assert_conserved(status)
-        assert services.lost(status) == 0, "journald took them all"
+        assert books.lost(status) == 0, "journald took them all"
         missing = books.missing(status)
         assert missing, "the disk was not full: nothing was tested"
         first, last = (int(gap[f"NETANOMALY_{name}_SEQ"]) for name in ("FIRST", "LAST"))
@@ -243,7 +243,7 @@ def test_journalds_own_limit_below_ours_is_told_at_the_start(service, machine, a
     service.assert_watches(anomalies)
     status = service.drained()
     missing = books.missing(status)
-    assert services.lost(status) == 0 and len(missing) > 1000
+    assert books.lost(status) == 0 and len(missing) > 1000
     suppressed = machine.journal(f"MESSAGE_ID={SUPPRESSED}", "--grep=netanomalyd")
     assert suppressed and int(suppressed[-1]["N_DROPPED"]) >= len(missing)
 
