@@ -6,8 +6,9 @@
 struct JournalWatch {
     /// While entries are on their way, files are looked at so often.
     static let spacingNanoseconds: UInt64 = 1_000_000_000
-    /// journald tells of a change after 250 ms; a disk that is asleep or busy takes seconds. Looks are counted, since
-    /// they stand still with all others while the machine is suspended or stopped.
+    /// journald tells of a change after 250 ms; a disk that is asleep or busy takes seconds.
+    ///
+    /// Looks are counted, since they stand still with all others while the machine is suspended or stopped.
     static let graceLooks = 5
 
     /// What an observation has brought to light.
@@ -66,7 +67,9 @@ struct JournalWatch {
         let isFull = sight.freeBytes.map { $0 < JournalPlace.minimumFileBytes } ?? false
         let hasChanged = zip(sight.stamps, earlier?.stamps ?? []).contains { $0 != nil && $0 != $1 }
         if hasChanged, earlier != nil { isProven = true }
-        guard isProven && !sight.isHidden ? hasChanged : !isFull else { return stands(sight, isFull: isFull, fetched: fetched, now: now) }
+        guard isProven && !sight.isHidden ? hasChanged : !isFull else {
+            return stands(sight, isFull: isFull, fetched: fetched, now: now)
+        }
         let wasDeaf = deafness
         (deafness, pending) = (nil, nil)
         stored = (fetched, stored.now, stored.before)
