@@ -63,10 +63,13 @@ struct JournalWatch {
         let earlier = last
         last = sight
         nextLook = now + Self.spacingNanoseconds
-        guard let fetched else { return nil }
         let isFull = sight.freeBytes.map { $0 < JournalPlace.minimumFileBytes } ?? false
         let hasChanged = zip(sight.stamps, earlier?.stamps ?? []).contains { $0 != nil && $0 != $1 }
-        if hasChanged, earlier != nil { isProven = true }
+        if hasChanged {
+            isProven = true
+            if !sight.isHidden { pending = nil }
+        }
+        guard let fetched else { return nil }
         guard isProven && !sight.isHidden ? hasChanged : !isFull else {
             return stands(sight, isFull: isFull, fetched: fetched, now: now)
         }

@@ -100,6 +100,17 @@ import Testing
         #expect(watch.deafness?.firstSequence == 11)
     }
 
+    @Test func `a change counts also while entries are on their way`() {
+        var watch = proven()
+        for time in 3..<100 {
+            let isFetched = time % 4 != 0
+            let finding = watch.look(
+                sight(Int64(time / 4)), fetched: isFetched ? UInt64(time) * 10 : nil,
+                now: UInt64(time) * second)
+            #expect(finding == nil)
+        }
+    }
+
     @Test func `a file that never changed before our eyes proves nothing`() {
         var watch = JournalWatch(after: 0)
         for time in 0..<100 { #expect(watch.look(sight(1), fetched: UInt64(time), now: UInt64(time) * second) == nil) }
