@@ -11,6 +11,8 @@ public struct JournaldConfiguration: Sendable, Equatable {
     public private(set) var rateLimitBurst: UInt64 = 10_000
     /// `Storage=none`: nothing is kept.
     public private(set) var isStorageOff = false
+    /// `ForwardToSyslog=`; nil if it is not set, since distributions differ in what that means.
+    public private(set) var forwardsToSyslog: Bool?
     /// `MaxLevelStore=`: what is less urgent is not kept.
     public private(set) var maxLevelStore = Priority.debug
 
@@ -49,6 +51,8 @@ public struct JournaldConfiguration: Sendable, Equatable {
             if let burst = UInt64(value) { rateLimitBurst = burst }
         case "Storage":
             if ["auto", "persistent", "volatile", "none"].contains(value) { isStorageOff = value == "none" }
+        case "ForwardToSyslog":
+            if let isOn = try? Syntax.boolean.parse(value) { forwardsToSyslog = isOn }
         case "MaxLevelStore":
             if let level = try? Syntax.priority.parse(value) { maxLevelStore = level }
         default: break

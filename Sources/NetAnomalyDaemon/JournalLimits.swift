@@ -24,6 +24,8 @@ struct JournalLimits: Equatable {
     var isStorageOff: Bool
     /// Less urgent entries are dropped.
     var maxLevel: Priority
+    /// A syslog daemon gets the messages, and may be what the administrator wants instead.
+    var isForwarded = false
 
     /// What is in force for this process, as far as files tell: journald reads its own only when it starts.
     ///
@@ -41,7 +43,9 @@ struct JournalLimits: Equatable {
             intervalNanoseconds: microseconds.map { $0.multipliedReportingOverflow(by: 1000).partialValue }
                 ?? journald.rateLimitIntervalNanoseconds,
             burst: ofUnit("log-rate-limit-burst") ?? journald.rateLimitBurst,
-            isStorageOff: journald.isStorageOff, maxLevel: min(level, journald.maxLevelStore))
+            isStorageOff: journald.isStorageOff, maxLevel: min(level, journald.maxLevelStore),
+            isForwarded: journald.forwardsToSyslog ?? true
+                && access(root + "/run/systemd/journal/syslog", F_OK) == 0)
     }
 
     /// The unit in `/proc/self/cgroup`: the first part of the path that is no slice, if it is a unit.
@@ -62,6 +66,9 @@ struct JournalLimits: Equatable {
     }
 
     // MARK: Against our own
+
+    /// Entries go nowhere at all.
+    var keepsNothing: Bool { isStorageOff && !isForwarded }
 
     /// Most entries of one group that a configuration lets be written within `intervalNanoseconds`, and that group's
     /// most urgent priority.

@@ -16,9 +16,9 @@ extension Notices {
         _ limits: JournalLimits, _ configuration: Configuration, _ rules: [Rule]
     ) -> [DaemonNotice] {
         var problems: [String] = []
-        if limits.isStorageOff {
+        if limits.keepsNothing {
             problems.append("it has Storage=none, set it to auto in journald.conf, or use --output json")
-        } else if JournalLimits.leastUrgent(configuration, rules) > limits.maxLevel {
+        } else if !limits.isStorageOff, JournalLimits.leastUrgent(configuration, rules) > limits.maxLevel {
             let lost = JournalLimits.leastUrgent(configuration, rules).word
             problems.append(
                 "it keeps nothing less urgent than \(limits.maxLevel.word), and we write down to \(lost); raise "

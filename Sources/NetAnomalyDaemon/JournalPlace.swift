@@ -13,10 +13,12 @@ struct JournalPlace: Equatable {
     struct Sight: Equatable {
         /// Of the files that take new entries, on disk and in memory; nil for one that is not there or not shown to us.
         var stamps: [Stamp?]
-        /// Free bytes where the journal lies, for root; nil if that is not known.
+        /// Free bytes where the journal lies, for root, on the fuller file system of two; nil if that is not known.
         var freeBytes: UInt64?
         /// Whether there is a journal in memory, where journald turns to when the disk is full.
         var isInMemory: Bool
+        /// What journald stores in memory is shown to root alone.
+        var isHidden: Bool { isInMemory && stamps.last == .some(nil) }
     }
 
     /// On disk, then in memory: the second is what a journal that is not kept uses, and of early boot.
@@ -70,13 +72,11 @@ struct JournalPlace: Equatable {
             modifiedNanoseconds: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec))
     }
 
-    /// Of the disk, if this machine's journal is there.
     private var freeBytes: UInt64? {
-        for folder in folders {
+        folders.compactMap { folder in
             var system = statvfs()
-            if statvfs(folder, &system) == 0 { return UInt64(system.f_bfree) * UInt64(system.f_frsize) }
-        }
-        return nil
+            return statvfs(folder, &system) == 0 ? UInt64(system.f_bfree) * UInt64(system.f_frsize) : nil
+        }.min()
     }
 }
 

@@ -2,12 +2,14 @@
 ///
 /// journald answers nobody: on a full disk it takes each entry and drops it in silence. But whatever it stores changes
 /// the time of its file within a quarter of a second, and that can be seen without the right to read the journal. So
-/// entries that it has fetched, and after which no file changes for five seconds, are not stored.
+/// entries that it has fetched, and after which no file changes for five looks, a second apart, are not stored.
 struct JournalWatch {
     /// While entries are on their way, files are looked at so often.
     static let spacingNanoseconds: UInt64 = 1_000_000_000
     /// journald tells of a change after 250 ms; a disk that is asleep or busy takes seconds.
-    static let graceNanoseconds: UInt64 = 5_000_000_000
+    ///
+    /// Looks are counted, since they stand still with all others while the machine is suspended or stopped.
+    static let graceLooks = 5
 
     /// What an observation has brought to light.
     enum Finding: Equatable {
@@ -39,7 +41,8 @@ struct JournalWatch {
     /// The last entry that was handed over at the last change, at the look before it, and at the look before that:
     /// what was fetched up to the latter was stored for certain, since the change came after it.
     private var stored: (now: UInt64, before: UInt64, longBefore: UInt64)
-    private var pendingSince: UInt64?
+    /// The first look after an entry that found no change, and how many have followed.
+    private var pending: (since: UInt64, looks: Int)?
 
     /// - Parameter sequence: the number of the last entry that is not of this process.
     init(after sequence: UInt64) { stored = (sequence, sequence, sequence) }
@@ -60,16 +63,18 @@ struct JournalWatch {
         let earlier = last
         last = sight
         nextLook = now + Self.spacingNanoseconds
-        guard let fetched else {
-            pendingSince = nil
-            return nil
-        }
         let isFull = sight.freeBytes.map { $0 < JournalPlace.minimumFileBytes } ?? false
         let hasChanged = zip(sight.stamps, earlier?.stamps ?? []).contains { $0 != nil && $0 != $1 }
-        if hasChanged, earlier != nil { isProven = true }
-        guard isProven ? hasChanged : !isFull else { return stands(sight, isFull: isFull, fetched: fetched, now: now) }
+        if hasChanged {
+            isProven = true
+            if !sight.isHidden { pending = nil }
+        }
+        guard let fetched else { return nil }
+        guard isProven && !sight.isHidden ? hasChanged : !isFull else {
+            return stands(sight, isFull: isFull, fetched: fetched, now: now)
+        }
         let wasDeaf = deafness
-        (deafness, pendingSince) = (nil, nil)
+        (deafness, pending) = (nil, nil)
         stored = (fetched, stored.now, stored.before)
         if wasDeaf == nil, stored.now == stored.longBefore { nextLook = nil }
         return wasDeaf.map {
@@ -86,11 +91,12 @@ struct JournalWatch {
             return nil
         }
         guard deafness == nil else { return nil }
-        guard let since = pendingSince else {
-            pendingSince = now
+        guard let (since, looks) = pending else {
+            pending = (now, 0)
             return nil
         }
-        guard now - since >= Self.graceNanoseconds else { return nil }
+        pending = (since, looks + 1)
+        guard looks + 1 >= Self.graceLooks else { return nil }
         let found = Deafness(
             firstSequence: stored.longBefore + 1, sinceNanoseconds: since, isDiskFull: isFull,
             isInMemory: sight.isInMemory)

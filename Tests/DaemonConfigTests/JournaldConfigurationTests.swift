@@ -37,6 +37,12 @@ import Testing
         #expect(read("RateLimitBurst=1\n[Upload]\nRateLimitBurst=2\n") == read())
     }
 
+    @Test func `forwarding is known only where it is said`() {
+        #expect(read("[Journal]\nStorage=none\n").forwardsToSyslog == nil)
+        #expect(read("[Journal]\nForwardToSyslog=yes\n").forwardsToSyslog == true)
+        #expect(read("[Journal]\nForwardToSyslog=yes\n", "[Journal]\nForwardToSyslog=no\n").forwardsToSyslog == false)
+    }
+
     @Test func `an interval may be endless, or 0 for no limit`() {
         #expect(read("[Journal]\nRateLimitIntervalSec=infinity\n").rateLimitIntervalNanoseconds == .max)
         #expect(read("[Journal]\nRateLimitInterval=0\n").rateLimitIntervalNanoseconds == 0)

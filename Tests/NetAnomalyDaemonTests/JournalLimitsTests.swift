@@ -64,6 +64,14 @@ import Testing
         #expect(all.count == 1 && all[0].message.contains("Storage=none"))
     }
 
+    @Test func `no storage is as it should be where a syslog daemon gets the messages`() throws {
+        var limits = Self.shipped
+        (limits.isStorageOff, limits.isForwarded, limits.maxLevel) = (true, true, .emergency)
+        #expect(try notices(limits).isEmpty)
+        let tree = try FileTree()
+        #expect(!JournalLimits.ofThisService(root: tree.root).isForwarded)
+    }
+
     @Test(arguments: [
         ("0::/system.slice/netanomalyd.service\n", "netanomalyd.service"),
         ("1:name=systemd:/\n0::/a.slice/a-b.slice/x@1.service/sub\n", "x@1.service"),

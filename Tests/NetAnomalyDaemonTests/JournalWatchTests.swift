@@ -83,6 +83,34 @@ import Testing
         #expect(watch.look(sight(4), fetched: 20, now: 105 * second) == nil)
     }
 
+    @Test func `time in which nobody ran does not count`() {
+        var watch = proven()
+        #expect(watch.look(sight(3), fetched: 20, now: 3 * second) == nil)
+        for time in 3600..<3604 { #expect(watch.look(sight(3), fetched: 20, now: UInt64(time) * second) == nil) }
+        #expect(watch.look(sight(4), fetched: 20, now: 3604 * second) == nil)
+    }
+
+    @Test func `a flood that journald cannot keep up with does not hide that nothing is stored`() {
+        var watch = proven()
+        for time in 3..<13 {
+            let fetched: UInt64? = time % 2 == 0 ? nil : UInt64(time) * 100
+            #expect(watch.look(sight(3), fetched: fetched, now: UInt64(time) * second) == nil)
+        }
+        _ = watch.look(sight(3), fetched: 2000, now: 13 * second)
+        #expect(watch.deafness?.firstSequence == 11)
+    }
+
+    @Test func `a change counts also while entries are on their way`() {
+        var watch = proven()
+        for time in 3..<100 {
+            let isFetched = time % 4 != 0
+            let finding = watch.look(
+                sight(Int64(time / 4)), fetched: isFetched ? UInt64(time) * 10 : nil,
+                now: UInt64(time) * second)
+            #expect(finding == nil)
+        }
+    }
+
     @Test func `a file that never changed before our eyes proves nothing`() {
         var watch = JournalWatch(after: 0)
         for time in 0..<100 { #expect(watch.look(sight(1), fetched: UInt64(time), now: UInt64(time) * second) == nil) }
@@ -95,6 +123,20 @@ import Testing
         _ = watch.look(sight(nil, free: 0), fetched: 9, now: 6 * second)
         #expect(watch.deafness?.isDiskFull == true)
         #expect(watch.look(sight(nil), fetched: 9, now: 7 * second) == .hears(1...9, sinceNanoseconds: second))
+    }
+
+    @Test func `a journal that has moved into memory is not shown, and not deaf`() {
+        var watch = proven()
+        for time in 3..<100 {
+            let fetched = UInt64(time) * 10
+            #expect(watch.look(sight(3, isInMemory: true), fetched: fetched, now: UInt64(time) * second) == nil)
+        }
+        for time in 100..<105 {
+            let full = sight(3, free: 0, isInMemory: true)
+            #expect(watch.look(full, fetched: 2000, now: UInt64(time) * second) == nil)
+        }
+        _ = watch.look(sight(3, free: 0, isInMemory: true), fetched: 2000, now: 105 * second)
+        #expect(watch.deafness?.isDiskFull == true)
     }
 
     @Test func `where nothing is shown at all, nothing is said`() {

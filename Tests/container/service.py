@@ -182,7 +182,7 @@ class Books:
         return counted
 
     def lost(self, status):
-        """How many are counted as not taken by the journal so far."""
+        """Records that the journal has not taken since; what was lost before outlives a restart."""
         return lost(status) - self._lost_before
 
     def missing(self, status):

@@ -34,6 +34,7 @@ def service(installed):
     yield installed
     repair(installed)
     assert installed.show("NRestarts") == "0", "it did not live through the fault"
+    wait_until(lambda: not problem(installed), "the journal is not called deaf", 20)
 
 
 def repair(service):
@@ -181,10 +182,16 @@ def test_no_journal_at_the_start(service, anomalies):
     assert numbers == list(range(numbers[0], service.status()["next_seq"])), "the queue kept all, in order"
 
 
-def test_a_full_disk_is_a_gap_in_the_numbers_and_no_more(service, machine, anomalies):
-    """journald takes what it cannot store, and says nothing to the sender. The numbers show how many are missing.
+def problem(service):
+    """What the status says of the journal."""
+    return service.status()["output"].get("problem")
 
-    In memory alone: where only the disk is full, journald stores there instead.
+
+def test_a_full_disk_is_told_and_which_entries_may_be_missing(service, machine, anomalies):
+    """journald takes what it cannot store, and says nothing to the sender; the daemon finds out by itself.
+
+    In memory alone: where only the disk is full, journald stores there instead. The files in memory are not shown to
+    the service's user, so it is the room that tells.
     """
     folder = f"/run/log/journal/{machine.path('/etc/machine-id').read_text().strip()}"
     settings = "/run/systemd/journald.conf.d/test.conf"
@@ -192,19 +199,33 @@ def test_a_full_disk_is_a_gap_in_the_numbers_and_no_more(service, machine, anoma
     machine.path(folder).mkdir(parents=True, exist_ok=True)
     machine.run("mount", "-t", "tmpfs", "-o", "size=48M", "small", folder)
     try:
-        service.systemctl("restart", JOURNALD)
+        # The service, too: in a container, a running one does not see what is mounted later.
+        service.systemctl("restart", JOURNALD, UNIT)
         service.assert_watches(anomalies)
         books = Books(service)
         machine.run("sh", "-c", f"cat /dev/zero > {folder}/filler", check=False)
         with anomalies.steadily(4000):
             time.sleep(4)
             answers(service)
+
+        def is_deaf():
+            anomalies.cause()  # whoever writes nothing cannot find out
+            return problem(service)
+
+        wait_until(is_deaf, "the status says so", 20)
+        assert "its disk is full" in problem(service)
+        wait_until(lambda: service.show("StatusText").startswith("Degraded: the journal"), "systemctl says so", 5)
         machine.path(f"{folder}/filler").unlink()
         service.assert_watches(anomalies)
+        gap = service.wait_entry("NETANOMALY_RULE=daemon-journal-gap", timeout=20)
+        wait_until(lambda: not problem(service), "the status is good again", 5)
         status = service.drained()
         assert_conserved(status)
         assert books.lost(status) == 0, "journald took them all"
-        assert len(books.missing(status)) > 0, "the disk was not full: nothing was tested"
+        missing = books.missing(status)
+        assert missing, "the disk was not full: nothing was tested"
+        first, last = (int(gap[f"NETANOMALY_{name}_SEQ"]) for name in ("FIRST", "LAST"))
+        assert first <= min(missing) and max(missing) <= last
     finally:
         machine.path(settings).unlink()
         service.systemctl("stop", *SOCKETS, JOURNALD)
@@ -212,9 +233,16 @@ def test_a_full_disk_is_a_gap_in_the_numbers_and_no_more(service, machine, anoma
         repair(service)
 
 
-def test_journalds_own_limit_below_ours_is_a_gap_in_the_numbers(service, machine, anomalies):
+def limit_told(service):
+    """What this run of the service says of journald's limits."""
+    return service.entries("NETANOMALY_RULE=daemon-journal-limit", f"_SYSTEMD_INVOCATION_ID={service.show('InvocationID')}")
+
+
+def test_journalds_own_limit_below_ours_is_told_at_the_start(service, machine, anomalies):
     """journald drops in silence, and tells how many when the service writes again after the interval."""
     service.begin(UNLIMITED, "[Service]\nLogRateLimitIntervalSec=2s\nLogRateLimitBurst=100\n")
+    service.wait_entry("NETANOMALY_RULE=daemon-journal-limit", f"_SYSTEMD_INVOCATION_ID={service.show('InvocationID')}")
+    assert f"takes 100 of a kind in 2.0 s from {UNIT}" in limit_told(service)[0]["MESSAGE"]
     books = Books(service)
     anomalies.cause(2000)
     time.sleep(2)
@@ -236,3 +264,4 @@ def test_our_own_limits_stay_below_journalds(installed, anomalies):
     status = installed.drained()
     assert books.close() == 0
     assert services.total(status, "limited") + services.total(status, "overflow") > 10000
+    assert not limit_told(installed) and not problem(installed)

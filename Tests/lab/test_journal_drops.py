@@ -5,9 +5,11 @@ import itertools
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import struct
 import tempfile
+import threading
 import time
 
 import pytest
@@ -172,6 +174,55 @@ def test_what_journald_conf_drops_is_told(tmp_path, unit, line, words):
                 assert "Storage=none" in process.status()["output"]["problem"]
     finally:
         journald.close()
+
+
+def test_a_syslog_daemon_instead_of_storage_is_no_fault(tmp_path, unit):
+    journald = Journald(tmp_path / "journald")
+    journald.configure("Storage=none\nForwardToSyslog=yes")  # not in force, as above
+    with contextlib.closing(journald), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(str(journald.folder / "socket" / "syslog"))
+        with running(tmp_path / "daemon", journald, wrap=inside(unit)) as process:
+            process.records.wait(RULE="daemon-started")
+            assert process.reload().returncode == 0
+            process.records.wait(RULE="daemon-reloaded")
+            assert not process.records.find(RULE="daemon-journal-limit")
+            assert not process.status()["output"].get("problem")
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("what", ["restart", "rotate", "hang", "kill"])
+def test_a_journal_that_only_stumbles_is_not_called_deaf(tmp_path, anomalies, what):
+    """Entries all the while, for longer than a deaf one would need to be found out; then none, which is no fault."""
+    journald = Journald(tmp_path / "journald")
+    try:
+        with running(tmp_path / "daemon", journald) as process:
+            ends = time.monotonic() + 9
+            for step in itertools.count():
+                if time.monotonic() > ends:
+                    break
+                anomalies.cause()
+                if step == 10:
+                    stumble(journald, what)
+                time.sleep(0.1)
+            process.drained()
+            time.sleep(7)
+            assert not process.status()["output"].get("problem"), process.said()
+            found = {entry["NETANOMALY_RULE"] for entry in journald.entries()}
+            assert not found & {"daemon-journal-deaf", "daemon-journal-gap"}
+    finally:
+        journald.close()
+
+
+def stumble(journald, what):
+    """What happens to a journal that is well."""
+    if what == "rotate":
+        journald.signal(signal.SIGUSR2)
+    elif what == "hang":
+        journald.signal(signal.SIGSTOP)
+        threading.Timer(7, journald.signal, [signal.SIGCONT]).start()
+    else:
+        journald.kill(remove_socket=what == "restart")
+        journald.start()
 
 
 @pytest.mark.timeout(180)
