@@ -106,14 +106,16 @@ final class Continuity {
     /// True where another process can go on.
     var isKept: Bool { store != nil }
 
-    /// What was left of a detector; nil if nothing was. The same again until it is settled.
+    /// What was left of a detector, until that is settled; nil if nothing was.
     ///
     /// - Parameter rules: as this version numbers them.
     func takeInherited(_ detector: DetectorName, rules: [RuleName]) -> InheritedDetector? {
         guard asked.insert(detector).inserted else { return taken[detector] }
         let isUsable = problem == nil && inherited != StateText()
         let written =
-            isUsable ? (try? WrittenDetector(detector, in: inherited)) : try? WrittenDetector(countsOf: detector, in: inherited)
+            isUsable
+            ? try? WrittenDetector(detector, in: inherited)
+            : try? WrittenDetector(countsOf: detector, in: inherited)
         guard let written else { return nil }
         let maps = claim("\(detector)-maps", written.place.maps)
         let hooks = claim("\(detector)-hooks", written.place.hooks)
@@ -123,7 +125,7 @@ final class Continuity {
         return taken[detector]
     }
 
-    /// What is under that number. Without it, whatever there is of that kind: so that it can be switched off.
+    /// What is under that number; without it, whatever there is of that kind, so that it can be switched off.
     private func claim(_ kind: String, _ number: UInt64) -> [Int32] {
         let name = "\(kind)-\(number)"
         let wanted = number > 0 ? [name] : unclaimed.keys.filter { $0.hasPrefix("\(kind)-") }

@@ -33,6 +33,8 @@ extension Daemon {
         // There is room for more rules than can be configured.
         guard path.commit(state) else { preconditionFailure("the state has outgrown its memory") }
         sources.forEach { $0.release() }
+        guard continuity.isUncommitted else { return }
+        sources.forEach { ($0 as? DetectorRunner)?.forgetTurns() }
         continuity.didCommit()
     }
 

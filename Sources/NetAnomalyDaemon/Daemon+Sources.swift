@@ -77,7 +77,11 @@ extension Daemon {
         DetectorRunner.start(wanted, configuration)
         if !wanted.isEmpty, !wanted.contains(where: \.isRunning) { return wanted.first?.failure }
         for runner in wanted {
-            if runner.isRunning { settleSuccession(of: runner) } else { closeInherited(runner.detector, "it cannot be watched") }
+            if runner.isRunning {
+                settleSuccession(of: runner)
+            } else {
+                closeInherited(runner.detector, "it cannot be watched")
+            }
         }
         sources = runners
         wanted.compactMap(\.descriptor).forEach { loop.watch($0) }

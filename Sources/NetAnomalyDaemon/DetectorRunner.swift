@@ -171,6 +171,9 @@ public final class DetectorRunner {
         releasedPosition = session.position
     }
 
+    /// Has no program think any more that those of another process, which are about to leave their hooks, judge with it.
+    func forgetTurns() { session?.forgetTurns() }
+
     /// True if something was drained since the last `release`.
     var isUncommitted: Bool { keep != nil && session.map { $0.position != releasedPosition } ?? false }
     /// True if events wait of which the descriptor may not tell.

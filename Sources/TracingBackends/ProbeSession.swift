@@ -18,7 +18,7 @@ public final class ProbeSession {
     /// Where the detector remembers: what a session of another process goes on with.
     ///
     /// All else is configuration, or is only used while a program runs.
-    static let inheritedMaps = [configMap, "events", "keys", "totals", "overflows", "buckets"] + optionalMaps
+    static let inheritedMaps = [configMap, "events", "keys", "totals", "overflows", "buckets", "turns"] + optionalMaps
     /// Those that not every detector has.
     static let optionalMaps = ["memory", "forgotten", "last_sent", "last_heard"]
     /// Names the programs whose turn it is.
@@ -195,6 +195,15 @@ public final class ProbeSession {
     public var isContinued: Bool { inheritedStart != nil }
     /// Where it remembers.
     public var keptMaps: [CInt] { Self.inheritedMaps.map { object.mapDescriptor($0) }.filter { $0 >= 0 } }
+    /// Takes away the marks of programs that judged before these; to be called before they leave their hooks.
+    public func forgetTurns() {
+        let none = [UInt64](repeating: 0, count: cpus)
+        for hook in 0..<UInt32(NA_HOOKS_MAX) {
+            var hook = hook
+            _ = bpf_map_update_elem(object.mapDescriptor("turns"), &hook, none, UInt64(BPF_ANY))
+        }
+    }
+
     /// What holds its programs on their hooks.
     public var keptHooks: [CInt] { object.linkDescriptors }
 

@@ -183,6 +183,21 @@ def test_a_known_key_is_still_known_after_a_kill(start, namespace):
     assert senders(daemon, namespace) == {mac(1): 1}
 
 
+def test_what_was_suppressed_before_a_kill_is_told(start, namespace):
+    """Although nothing comes any more that would wake the next process."""
+    daemon = start("[Limits]\nDedupIntervalSec=2s\n")
+    tap = Tap(namespace, "t0", vnet=False)
+    frame = arp_frame(mac(1), "0.0.0.0", "10.66.0.2", op=REPLY)
+    tap.write(b"", frame)
+    daemon.records.wait(RULE=RULE, NETNS=namespace.inode)
+    for _ in range(8):
+        tap.write(b"", frame)
+    daemon.kill()
+    daemon.start()
+    summary = daemon.records.wait(2, RULE=RULE, NETNS=namespace.inode)[-1]
+    assert summary["NETANOMALY_COUNT"] == "8"
+
+
 def test_what_waited_for_a_hung_journal_is_delivered_by_the_next_process(start, namespace, journald):
     daemon = start()
     tap = Tap(namespace, "t0", vnet=False)

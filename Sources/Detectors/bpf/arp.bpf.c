@@ -32,7 +32,7 @@ struct {
  */
 static __noinline int judge_frame_received(void *ctx, struct sk_buff *skb)
 {
-	struct na_config *known = na_config_in_force();
+	struct na_config *known = na_config_in_force(ARP_PROBE_NETIF_RECEIVE_SKB);
 	struct net_device *dev = skb->dev;
 	struct arp_work *work;
 
@@ -90,7 +90,7 @@ static __always_inline bool was_judged_above(struct sk_buff *skb, struct net_dev
 
 static __noinline int judge_frame_sent(void *ctx, struct sk_buff *skb)
 {
-	struct na_config *known = na_config_in_force();
+	struct na_config *known = na_config_in_force(ARP_PROBE_NET_DEV_QUEUE);
 	struct net_device *dev = skb->dev;
 	struct sock *sk = skb->sk;
 	struct arp_work *work;

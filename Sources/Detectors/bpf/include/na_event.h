@@ -14,6 +14,7 @@
 #define NA_STACK_MAX 24	 /* frames; the deepest receive path measured has 21 */
 #define NA_HEADER_MAX 96 /* first bytes of a packet: Ethernet + IPv6 + TCP with options fit */
 #define NA_RULES_MAX 32	 /* per detector */
+#define NA_HOOKS_MAX 8	 /* per detector */
 
 enum na_kind {
 	NA_KIND_EVENT = 1,

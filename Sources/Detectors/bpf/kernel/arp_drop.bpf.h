@@ -40,7 +40,7 @@ __noinline int is_before_reception(__u32 reason)
 static __noinline int dropped(void *ctx, struct sk_buff *skb, __u64 location, __u32 reason)
 {
 	struct na_origin origin = { .dev = skb->dev, .probe = ARP_PROBE_KFREE_SKB };
-	struct na_config *known = na_config_in_force();
+	struct na_config *known = na_config_in_force(ARP_PROBE_KFREE_SKB);
 	struct net_device *dev = skb->dev;
 	struct arp_event *event;
 	struct arp_work *work;

@@ -39,7 +39,7 @@ static __noinline int neighbour_updated(void *ctx, struct neighbour *neighbour, 
 	struct net_device *dev = neighbour->dev;
 	struct na_key key = {};
 	unsigned char mac[ARP_MAC_LEN] = {};
-	struct na_config *known = na_config_in_force();
+	struct na_config *known = na_config_in_force(ARP_PROBE_NEIGH_UPDATE);
 	__u64 now = bpf_ktime_get_boot_ns();
 	__be32 ip = 0;
 
@@ -83,7 +83,7 @@ static __always_inline void trace_failure(void *ctx, struct net_device *dev, str
 static __noinline int neighbour_failed(void *ctx, struct neighbour *neighbour)
 {
 	struct arp_change change = { .rules = 1u << ARP_RULE_RESOLUTION_FAILED, .new_state = NUD_FAILED };
-	struct na_config *known = na_config_in_force();
+	struct na_config *known = na_config_in_force(ARP_PROBE_NEIGH_TIMER_HANDLER);
 	struct net_device *dev = neighbour->dev;
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct na_key key = {};
@@ -110,7 +110,7 @@ static __noinline int table_overflowed(void *ctx, struct neigh_table *table, str
 {
 	struct na_origin origin = { .dev = dev, .probe = ARP_PROBE_NEIGH_CREATE, .direction = NA_DIRECTION_NONE };
 	struct na_key key = { .rule = ARP_RULE_TABLE_OVERFLOW };
-	struct na_config *known = na_config_in_force();
+	struct na_config *known = na_config_in_force(ARP_PROBE_NEIGH_CREATE);
 	struct arp_event *event;
 	__u64 device = 0;
 

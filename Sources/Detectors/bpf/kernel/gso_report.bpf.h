@@ -56,7 +56,7 @@ static __always_inline void fill_packet(struct gso_event *event, struct sk_buff 
 static __noinline int report(void *ctx, struct sk_buff *skb, __u32 probe)
 {
 	struct gso_view *view = bpf_map_lookup_elem(&views, &probe);
-	struct na_config *known = na_config_in_force();
+	struct na_config *known = na_config_in_force(probe);
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct na_origin origin = { .probe = probe };
 
