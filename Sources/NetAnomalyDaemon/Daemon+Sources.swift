@@ -162,6 +162,8 @@ extension Daemon {
         wanted.filter { $0.backend == .libbpf }.forEach(reportDegraded)
         reportJournalLimits()
         beginWatchdog()
+        // From here on another process can go on.
+        deliver(now: boottimeNanoseconds())
         notifier.ready(status: statusText)
         return true
     }

@@ -49,6 +49,20 @@ def namespace():
 
 
 @pytest.fixture
+def inject(namespace):
+    """Begins to write anomalies."""
+    running = []
+
+    def begin(rate=RATE):
+        running.append(Injector(Tap(namespace, "t0", vnet=False), rate))
+        return running[-1]
+
+    yield begin
+    for injector in running:
+        injector.end()
+
+
+@pytest.fixture
 def start(tmp_path, journald):
     """Starts the daemon with a configuration."""
     running = []
@@ -70,7 +84,7 @@ def mac(number):
 class Injector(threading.Thread):
     """Writes anomalies at a steady rate until it is ended."""
 
-    def __init__(self, tap, rate=RATE):
+    def __init__(self, tap, rate):
         super().__init__(daemon=True)
         self._tap, self._rate, self._ending = tap, rate, threading.Event()
         self.made = 0
@@ -111,9 +125,9 @@ def must_have_all(daemon, namespace, made):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "restarted"])
-def test_nothing_is_missed_or_told_twice(start, namespace, how):
+def test_nothing_is_missed_or_told_twice(start, inject, namespace, how):
     daemon = start()
-    injector = Injector(Tap(namespace, "t0", vnet=False))
+    injector = inject()
     chance = random.Random(5)
     for _ in range(10):
         time.sleep(chance.uniform(0.1, 0.8))
@@ -127,10 +141,10 @@ def test_nothing_is_missed_or_told_twice(start, namespace, how):
     assert len(told) == 11 and all("without a gap" in entry["MESSAGE"] for entry in told[1:])
 
 
-def test_killed_at_any_moment_of_its_start_the_next_goes_on(start, namespace):
+def test_killed_at_any_moment_of_its_start_the_next_goes_on(start, inject, namespace):
     """Also where two sessions' programs are on the hooks, and the store holds what belongs to both."""
     daemon = start()
-    injector = Injector(Tap(namespace, "t0", vnet=False), SLOW_RATE)
+    injector = inject(SLOW_RATE)
     chance = random.Random(6)
     for _ in range(6):
         for _ in range(2):

@@ -217,8 +217,8 @@ static __always_inline struct na_config *na_config_slot(void)
 const volatile __u64 na_turn SEC(".rodata.turn") = 0;
 
 /*
- * Whose programs have judged last at each hook, so that none is judged by both if the turn is passed on between the two:
- * the older ones are always called first. They take their mark away again with the next call, and a process takes all
+ * Whose programs have judged last at each hook, so that a packet is not judged by both if the turn is passed on between
+ * them: the older ones are always called first. They take their mark away with the next call, and a process takes all
  * marks away before the older programs leave their hooks.
  */
 struct {
