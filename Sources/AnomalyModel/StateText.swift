@@ -123,22 +123,3 @@ public struct StateText: Sendable, Equatable {
         text += "\n"
     }
 }
-
-extension RuleAccount {
-    /// The difference of two accounts, field by field; 0 where it would be negative.
-    public static func - (left: RuleAccount, right: RuleAccount) -> RuleAccount {
-        func difference(_ part: KeyPath<RuleAccount, UInt64>) -> UInt64 {
-            left[keyPath: part] - min(left[keyPath: part], right[keyPath: part])
-        }
-        var account = RuleAccount()
-        account.seen = difference(\.seen)
-        account.written = difference(\.written)
-        account.deduplicated = difference(\.deduplicated)
-        account.limited = difference(\.limited)
-        account.overflow = difference(\.overflow)
-        account.lostRing = difference(\.lostRing)
-        account.lostJournal = difference(\.lostJournal)
-        account.trusted = difference(\.trusted)
-        return account
-    }
-}

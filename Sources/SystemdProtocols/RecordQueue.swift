@@ -112,7 +112,7 @@ public struct RecordQueue {
         if case .readerGone = state { true } else { false }
     }
 
-    /// Delivers the record at once if nothing waits before it, else queues it, else counts it as lost.
+    /// Queues the record, or counts it as lost; delivers it at once where nobody else may go on and nothing waits.
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
     public mutating func enqueue(_ record: Record, now: UInt64) {
@@ -163,7 +163,7 @@ public struct RecordQueue {
 
     /// Puts the state in force that another process would go on with.
     ///
-    /// - Parameter text: all there is to know, with `stateLines` among it.
+    /// - Parameter text: all there is to know, with what `save` adds among it.
     public mutating func commit(_ text: String) -> Bool {
         guard memory.commit(text) else { return false }
         settled = 0

@@ -103,22 +103,4 @@ import Testing
         #expect(text["line"].count == 80_000)
         #expect(try text["line"].last?.number(0) == 79_999)
     }
-
-    // MARK: Differences of accounts
-
-    @Test func `a difference is taken field by field`() {
-        let difference = (account + account + account) - account
-        #expect(difference == account + account)
-        #expect(account - RuleAccount() == account)
-        #expect(account - account == RuleAccount())
-    }
-
-    @Test func `no field of a difference is below nothing`() {
-        #expect(RuleAccount() - account == RuleAccount())
-        var more = account
-        more.limited += 1
-        var expected = RuleAccount()
-        expected.limited = 1
-        #expect(more - account == expected && account - more == RuleAccount())
-    }
 }
