@@ -297,9 +297,9 @@ def test_by_hand_it_needs_no_service_manager(service, anomalies):
     control = "/run/by-hand"
     child = service.machine.popen("netanomalyd", "--output", "journal", "--control", control)
     try:
-        wait_until(lambda: service.machine.path(control).exists(), "it runs")
-        time.sleep(0.5)
-        service.wait_entry(f"NETANOMALY_ETH_SRC={services.mac(anomalies.made)}")
+        status = ("netanomalyctl", "--control", control, "status")
+        wait_until(lambda: "watching" in service.machine.run(*status, check=False).stdout, "it watches")
+        service.wait_entry(f"NETANOMALY_ETH_SRC={services.mac(anomalies.made + 1)}")
     finally:
         service.machine.run("pkill", "netanomalyd", check=False)
         assert child.wait(timeout=10) == 0
