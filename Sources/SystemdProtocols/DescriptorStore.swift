@@ -92,13 +92,20 @@ public final class DescriptorStore {
         var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
         let count = sd_listen_fds_with_names(1, &names)
         guard count > 0, let names else { return [:] }
+        defer { free(names) }
+        return byName(
+            (0..<Int(count)).map { index in
+                defer { free(names[index]) }
+                return names[index].map { String(cString: $0) } ?? ""
+            })
+    }
+
+    /// The descriptors that come with these names, in their order.
+    static func byName(_ names: [String]) -> [String: [Int32]] {
         var found: [String: [Int32]] = [:]
-        for index in 0..<Int(count) {
-            let name = names[index].map { String(cString: $0) } ?? ""
+        for (index, name) in names.enumerated() {
             found[name, default: []].append(SD_LISTEN_FDS_START + Int32(index))
-            free(names[index])
         }
-        free(names)
         return found
     }
 }

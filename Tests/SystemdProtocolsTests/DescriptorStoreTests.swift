@@ -141,19 +141,9 @@ private func file(_ descriptor: Int32) -> ino_t {
         #expect(inherited(pid: String(getpid()), count: count, names: "state-1").isEmpty)
     }
 
-    @Test(arguments: ["state-1", "a:b:c", ""])
-    func `as many names as descriptors, or nothing is taken`(names: String) throws {
-        try #require(fcntl(3, F_GETFD) >= 0 && fcntl(4, F_GETFD) >= 0, "this process has them open")
-        #expect(inherited(pid: String(getpid()), count: "2", names: names).isEmpty)
-    }
-
-    @Test func `descriptors of one name come together, and a child does not find them`() throws {
-        try #require((3..<6).allSatisfy { fcntl($0, F_GETFD) >= 0 }, "this process has them open")
-        setenv("LISTEN_PID", String(getpid()), 1)
-        setenv("LISTEN_FDS", "3", 1)
-        setenv("LISTEN_FDNAMES", "arp-maps-2:state-1:arp-maps-2", 1)
-        #expect(DescriptorStore.inherited() == ["arp-maps-2": [3, 5], "state-1": [4]])
-        #expect(getenv("LISTEN_FDS") == nil && getenv("LISTEN_PID") == nil && getenv("LISTEN_FDNAMES") == nil)
-        #expect(DescriptorStore.inherited().isEmpty)
+    @Test func `descriptors of one name come together, in systemd's order`() {
+        #expect(
+            DescriptorStore.byName(["arp-maps-2", "state-1", "arp-maps-2"]) == ["arp-maps-2": [3, 5], "state-1": [4]])
+        #expect(DescriptorStore.byName([]).isEmpty)
     }
 }
