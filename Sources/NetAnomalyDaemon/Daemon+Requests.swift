@@ -31,10 +31,16 @@ extension Daemon {
     ///
     /// - Returns: nil when the new configuration is in force.
     func reload() -> ConfigurationErrors? {
-        notifier.reloading(status: "Reloading the configuration", monotonicMicroseconds: monotonicMicroseconds())
+        // systemd shall not take the end of a reload for the end of the start.
+        let isReady = !isStarting
+        if isReady {
+            notifier.reloading(status: "Reloading the configuration", monotonicMicroseconds: monotonicMicroseconds())
+        }
         defer {
-            toldStatus(now: boottimeNanoseconds())
-            notifier.ready(status: statusText)
+            if isReady {
+                toldStatus(now: boottimeNanoseconds())
+                notifier.ready(status: statusText)
+            }
         }
         do {
             let new = try Configuration.load(path: options.configurationPath, rules: allRules)

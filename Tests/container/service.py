@@ -4,12 +4,14 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import struct
 import threading
 import time
 
 from daemon import SETTLED, assert_conserved
 from frames import REPLY, arp_frame
+from namespaces import run
 from segment import wait_until
 from tap import Tap
 
@@ -34,6 +36,17 @@ def package():
     named = os.environ.get("NETANOMALYD_DEB")
     built = sorted(REPOSITORY.glob("dist/netanomalyd_*.deb"), key=lambda path: path.stat().st_mtime)
     return pathlib.Path(named) if named else built[-1] if built else None
+
+
+def repacked(deb, folder, change):
+    """The package with what `change` makes of its tree, where DEBIAN has what dpkg is told."""
+    tree, target = folder / "tree", folder / deb.name
+    folder.mkdir(exist_ok=True)
+    run("dpkg-deb", "--raw-extract", deb, tree)
+    change(tree)
+    run("dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", tree, target)
+    shutil.rmtree(tree)
+    return target
 
 
 def mac(number):
@@ -89,9 +102,9 @@ class Service:
     def __init__(self, machine):
         self.machine = machine
 
-    def install(self, deb):
-        """What the README says; also of a version that is there already."""
-        return self.machine.run(*APT, "install", "--reinstall", "--allow-downgrades", self.machine.copy(deb),
+    def install(self, deb, *options):
+        """What the README says; also of a version that is there already, or a lower one."""
+        return self.machine.run(*APT, *options, "install", "--reinstall", "--allow-downgrades", self.machine.copy(deb),
                                 timeout=60)
 
     def systemctl(self, *words, **options):

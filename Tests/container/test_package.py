@@ -1,5 +1,7 @@
 """The package's way: in, over itself while events flow, out again."""
 
+import re
+
 import pytest
 
 import service as services
@@ -57,6 +59,25 @@ def test_an_upgrade_while_events_flow_keeps_configuration_and_state(service, deb
     assert state(service) == ["enabled", "active"] and service.pid() != before
     assert service.machine.path(CONF).read_text() == text
     service.assert_watches(anomalies)
+
+
+def test_an_upgrade_with_another_conffile_keeps_the_users_and_so_does_a_downgrade(service, deb, tmp_path, anomalies):
+    """Where nobody can be asked, as in unattended upgrades: the package's lies beside it."""
+    def change(tree):
+        control, conf = tree / "DEBIAN/control", tree / CONF.lstrip("/")
+        control.write_text(re.sub("(?m)^Version: .*", "Version: 99", control.read_text()))
+        conf.write_text(conf.read_text() + "# of version 99\n")
+
+    def version():
+        return service.machine.run("dpkg-query", "--show", "--showformat=${Version}", "netanomalyd").stdout
+
+    mine, before = service.machine.path(CONF).read_text(), version()
+    for package, expected in ((services.repacked(deb, tmp_path, change), "99"), (deb, before)):
+        service.install(package, "-o", "Dpkg::Options::=--force-confold")
+        assert version() == expected and service.machine.path(CONF).read_text() == mine
+        shipped = service.machine.path(f"{CONF}.dpkg-dist").read_text()
+        assert shipped != mine and ("# of version 99" in shipped) == (expected == "99")
+        service.assert_watches(anomalies)
 
 
 def test_an_upgrade_does_not_start_what_was_stopped(service, deb):

@@ -81,6 +81,19 @@ def now():
 # MARK: A child in trouble
 
 
+def test_a_reload_during_the_start_is_not_its_end(start):
+    daemon = start(ready=False)
+    deadline = time.monotonic() + 20
+    while not daemon.control.exists():
+        assert time.monotonic() < deadline, "no control socket"
+        time.sleep(0.01)
+    assert daemon.reload().returncode == 0
+    assert not daemon.records.find(RULE="daemon-started"), "it was too quick: this test tested nothing"
+    assert not daemon.notify.count("READY") and not daemon.notify.count("RELOADING")
+    daemon.wait_ready(timeout=60)
+    assert daemon.notify.wait("READY", timeout=5) is not None
+
+
 def test_a_killed_child_leaves_a_gap_that_is_told(start, host):
     daemon = start()
     must_see(daemon, host)

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import backends
 from daemon import (
     CONFIGURATION, EXIT_CONFIGURATION, EXIT_NOT_PERMITTED, NETANOMALYCTL, NETANOMALYD, SETTLED, Daemon,
     assert_conserved,
@@ -111,10 +112,18 @@ def test_a_deaf_service_manager_does_not_hang_the_daemon(daemon, tap):
     assert daemon.stop() == 0
 
 
+def links_of(daemon):
+    """The kernel's numbers of what holds the daemon's programs on their hooks."""
+    texts = [path.read_text() for path in pathlib.Path(f"/proc/{daemon.process.pid}/fdinfo").iterdir()]
+    links = {found[1] for text in texts if (found := re.search(r"(?m)^link_id:\s*(\d+)$", text))}
+    assert len(links) > 10 or backends.chosen != backends.LIBBPF
+    return links
+
+
 def test_reload_applies_a_good_configuration_without_a_gap(daemon, tap):
     conflict(tap, 1)
     daemon.records.wait(RULE="arp-address-conflict", NETNS=tap.namespace.inode)
-    seen = daemon.drained()["rules"]["arp-address-conflict"]["seen"]
+    seen, links = daemon.drained()["rules"]["arp-address-conflict"]["seen"], links_of(daemon)
     told = len(daemon.notify.messages)
     daemon.configure(CONFIGURATION + "[Rule arp-address-conflict]\nPriority=warning\n")
     done = daemon.reload()
@@ -127,6 +136,7 @@ def test_reload_applies_a_good_configuration_without_a_gap(daemon, tap):
     entry = daemon.records.wait(count=2, RULE="arp-address-conflict", NETNS=tap.namespace.inode)[1]
     assert entry["PRIORITY"] == "4"
     assert daemon.account("arp-address-conflict")["seen"] >= seen + 1, "the counters began anew"
+    assert links_of(daemon) == links, "a probe was taken off its hook"
 
 
 def test_reload_refuses_a_bad_configuration_and_keeps_the_old_one(daemon, tap):
