@@ -52,7 +52,7 @@ final class BpftraceWatch {
     }
 
     func start(
-        _ program: BpftraceProgram, now: UInt64, onText: @escaping ([UInt8]) -> Void,
+        _ program: BpftraceProgram, now: UInt64, onText: @escaping (_ text: [UInt8], _ now: UInt64) -> Void,
         onValue: @escaping ([String]) -> Void = { _ in }
     ) {
         do {

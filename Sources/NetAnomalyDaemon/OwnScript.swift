@@ -64,7 +64,7 @@ final class OwnScript: EventSource {
             ?? BpftraceWatch(title: title, detector: detectorName, tell: sink.tell, onLoss: { _ in })
         self.watch = watch
         watch.start(
-            program, now: boottimeNanoseconds(), onText: { [unowned self] in receive($0) },
+            program, now: boottimeNanoseconds(), onText: { [unowned self] text, _ in receive(text) },
             onValue: { [unowned self] in receive($0) })
     }
 

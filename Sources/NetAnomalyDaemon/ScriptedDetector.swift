@@ -101,7 +101,7 @@ final class ScriptedDetector<D: BpftraceDetector>: EventSource {
             name: D.name.text, source: .embedded(ScriptSurroundings.adapted(D.script)), arguments: arguments,
             environment: ["BPFTRACE_PERF_RB_PAGES": Self.bufferPages], executable: configuration.bpftracePath,
             readiness: .lines(["ready 1", "ready 2"]), hasHeartbeat: true)
-        watch.start(program, now: now, onText: { [unowned self] in lines?.take($0) })
+        watch.start(program, now: now, onText: { [unowned self] in lines?.take($0, $1) })
     }
 
     private func makeWatch() -> BpftraceWatch {

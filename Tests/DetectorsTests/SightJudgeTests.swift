@@ -24,14 +24,16 @@ import Testing
             if identity.key.rule == RuleName("arp-malformed") { told.append((try? whole().command) ?? "nothing") }
         }
         #expect(lines.nextDeadline() == nil)
-        for name in ["arp-permanent-neighbour", "arp-short"] { lines.take(try sampleLine(name)) }
-        let first = try time("arp-permanent-neighbour") + SightQueue<[UInt8]>.windowNanoseconds
+        for (now, name) in zip([2000, 3000] as [UInt64], ["arp-permanent-neighbour", "arp-short"]) {
+            lines.take(try sampleLine(name), now)
+        }
+        let first = 2000 + SightQueue<[UInt8]>.windowNanoseconds
         #expect(told.isEmpty && lines.nextDeadline() == first)
         lines.judgeWaiting(first - 1)
         #expect(told.isEmpty)
         lines.judgeWaiting(first)
         #expect(told == ["arp-static-overwrite"])
-        lines.take(try sampleLine("arp-neighbour-changed"))
+        lines.take(try sampleLine("arp-neighbour-changed"), first)
         lines.judgeAll()
         #expect(told == ["arp-static-overwrite", "arp-binding-change", "arp-malformed", "python3"])
         #expect(lines.nextDeadline() == nil && lines.undecodable() == 0)
@@ -42,7 +44,7 @@ import Testing
         var told = 0
         let lines = try scripted(arp).sightJudge(judge) { _, _ in told += 1 }
         var line = try sampleLine("arp-short")
-        lines.take(line)
+        lines.take(line, 0)
         for index in line.indices { line[index] = 0 }
         lines.judgeAll()
         #expect(told == 1 && line.allSatisfy { $0 == 0 })
@@ -52,7 +54,7 @@ import Testing
         let judge = try hostJudge(of: tunGSO, memoryEntries: 0)
         var told: [RuleName] = []
         let lines = try scripted(tunGSO).sightJudge(judge) { identity, _ in told.append(identity.key.rule) }
-        for name in ["gso-wrong-version", "gso-ordinary", "gso-tiny"] { lines.take(try sampleLine(name)) }
+        for name in ["gso-wrong-version", "gso-ordinary", "gso-tiny"] { lines.take(try sampleLine(name), 0) }
         #expect(told == [RuleName("gso-ip-mismatch"), RuleName("gso-tiny-size")] && lines.nextDeadline() == nil)
     }
 
@@ -61,9 +63,9 @@ import Testing
             let lines = try scripted(detector).sightJudge(try hostJudge(of: detector)) { _, _ in
                 Issue.record("an event")
             }
-            lines.take(try sampleLine(other))
-            lines.take(Array("tracepoint:net:net_dev_queue".utf8))
-            lines.take([])
+            lines.take(try sampleLine(other), 0)
+            lines.take(Array("tracepoint:net:net_dev_queue".utf8), 0)
+            lines.take([], 0)
             lines.judgeAll()
             #expect(lines.undecodable() == 3)
         }

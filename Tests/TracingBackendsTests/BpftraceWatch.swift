@@ -61,7 +61,8 @@ final class WatchedSession {
 
     private func open(_ program: BpftraceProgram) throws {
         session = try BpftraceSession(
-            program, seed: 1, onText: { [weak self] in self?.texts.append(String(decoding: $0, as: UTF8.self)) },
+            program, seed: 1,
+            onText: { [weak self] text, _ in self?.texts.append(String(decoding: text, as: UTF8.self)) },
             onValue: { [weak self] in self?.values.append($0) }, onNews: { [weak self] in self?.news.append($0) })
         session?.start(now: now)
     }

@@ -6,8 +6,8 @@ import CDetectorEvents
 /// It is made of closures so that what is done for each line is compiled for the one detector: a generic class would
 /// reach everything through witness tables, which costs twice as much.
 public struct SightJudge {
-    /// Takes a line.
-    public let take: ([UInt8]) -> Void
+    /// Takes a line that arrives now, CLOCK_BOOTTIME.
+    public let take: (_ line: [UInt8], _ now: UInt64) -> Void
     /// Judges what has waited long enough for its order.
     public let judgeWaiting: (_ now: UInt64) -> Void
     /// Judges all that waits.
@@ -45,11 +45,12 @@ func makeSightJudge<D: BpftraceDetector>(
         }
     }
     return SightJudge(
-        take: { text in
+        take: { text, now in
             guard D.needsOrder else { return judge(text) }
             // A copy: whoever brings the lines uses one array for all of them.
             let line = Array(text[...])
-            if let oldest = room.queue.add(line, at: SightReader.boottimeNanoseconds(of: line)) { judge(oldest) }
+            let seenAt = SightReader.boottimeNanoseconds(of: line)
+            if let oldest = room.queue.add(line, at: seenAt, now: now) { judge(oldest) }
         },
         judgeWaiting: { now in while let line = room.queue.take(now: now) { judge(line) } },
         judgeAll: { while let line = room.queue.takeOldest() { judge(line) } },

@@ -1,16 +1,18 @@
 /// Puts what comes from several CPUs into the order of its time.
 ///
 /// bpftrace empties one CPU's buffer after the other, so a reply may come before its request. Sights wait until those
-/// of other CPUs must have come, too; with more than `maxWaiting` the oldest goes at once.
+/// of other CPUs must have come, too; with more than `maxWaiting` the oldest goes at once. The wait begins with a
+/// sight's arrival and not with what it saw: when bpftrace was held up, other CPUs' buffers were, too.
 struct SightQueue<Sight> {
     /// How long a sight waits: far longer than bpftrace needs to go over all buffers.
     static var windowNanoseconds: UInt64 { 100_000_000 }
     /// Some 3 MB with their stacks; at 20,000 a second the window still fits.
     static var maxWaiting: Int { 2048 }
 
-    /// Where one that waits is, and since when: small, because the heap moves it about.
+    /// Where one that waits is, of what time, and until when: small, because the heap moves it about.
     private struct Place {
         let boottimeNanoseconds: UInt64
+        let deadline: UInt64
         let slot: Int
     }
 
@@ -23,18 +25,14 @@ struct SightQueue<Sight> {
     var count: Int { heap.count }
 
     /// When the oldest may go, CLOCK_BOOTTIME.
-    var nextDeadline: UInt64? {
-        heap.first.map {
-            // A time near the end of all time is none of a sound line's; it must not end the daemon.
-            $0.boottimeNanoseconds &+ min(Self.windowNanoseconds, .max - $0.boottimeNanoseconds)
-        }
-    }
+    var nextDeadline: UInt64? { heap.first?.deadline }
 
-    /// Adds one; returns the oldest if there is no room for both.
-    mutating func add(_ sight: Sight, at boottimeNanoseconds: UInt64) -> Sight? {
+    /// Adds one that was seen at that time and arrives now; returns the oldest if there is no room for both.
+    mutating func add(_ sight: Sight, at boottimeNanoseconds: UInt64, now: UInt64) -> Sight? {
         let slot = free.popLast() ?? slots.count
         if slot == slots.count { slots.append(sight) } else { slots[slot] = sight }
-        heap.append(Place(boottimeNanoseconds: boottimeNanoseconds, slot: slot))
+        heap.append(
+            Place(boottimeNanoseconds: boottimeNanoseconds, deadline: now + Self.windowNanoseconds, slot: slot))
         var child = heap.count - 1
         while child > 0 {
             let parent = (child - 1) / 2

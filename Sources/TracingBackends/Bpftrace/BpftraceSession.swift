@@ -37,7 +37,7 @@ public final class BpftraceSession {
     private var hasStarted = false
 
     let onNews: (BpftraceNews) -> Void
-    private let onText: ([UInt8]) -> Void
+    private let onText: (_ text: [UInt8], _ now: UInt64) -> Void
     private let onValue: ([String]) -> Void
 
     private var block = [UInt8](repeating: 0, count: BpftraceSession.blockBytes)
@@ -53,11 +53,12 @@ public final class BpftraceSession {
     ///
     /// - Parameters:
     ///   - seed: of the jitter between tries.
-    ///   - onText: takes the text of each printf without the newline at its end, as the script printed it: bytes.
+    ///   - onText: takes the text of each printf without the newline at its end, as the script printed it: bytes;
+    ///     and the time, CLOCK_BOOTTIME.
     ///   - onValue: takes each printed value, or the elements of a tuple.
     /// - Throws: if there is no descriptor left.
     public init(
-        _ program: BpftraceProgram, seed: UInt64, onText: @escaping ([UInt8]) -> Void,
+        _ program: BpftraceProgram, seed: UInt64, onText: @escaping (_ text: [UInt8], _ now: UInt64) -> Void,
         onValue: @escaping ([String]) -> Void, onNews: @escaping (BpftraceNews) -> Void
     ) throws(BackendError) {
         descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
@@ -201,7 +202,7 @@ public final class BpftraceSession {
         if text.last == UInt8(ascii: "\n") { text.removeLast() }
         guard text.count <= longestSign, signs.contains(text) else {
             life.hasSpoken = true
-            return onText(text)
+            return onText(text, now)
         }
         life.awaited.remove(text)
         if life.awaited.isEmpty, life.proof == nil { becomeReady(now: now) }
