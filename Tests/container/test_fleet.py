@@ -192,7 +192,8 @@ def test_nobody_uploads_without_a_certificate_of_the_fleet(fleet):
     others.install(machine, "alpha", stranger)
     for folder, text in (("", "nobody"), (stranger, "stranger")):
         done = machine.run("python3", "-c", FORGE, folder, text, check=False)
-        assert "202" not in done.stdout and "SSL" in done.stderr, done
+        # Whoever is refused sees that, or only that the other side has hung up, whichever is first.
+        assert "202" not in done.stdout and ("SSL" in done.stderr or "Connection reset" in done.stderr), done
     # The same with one of the fleet shows that the others were not refused for something else.
     assert machine.run("python3", "-c", FORGE, CERTIFICATES, "member").stdout == "202\n"
     wait_until(lambda: fleet.collector.journal("--merge", "MESSAGE=member", check=False), "the member's entry")

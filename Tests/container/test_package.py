@@ -9,8 +9,8 @@ from service import APT, UNIT, Service
 
 CONF = "/etc/netanomaly.conf"
 #: systemd's time from the program's start to its READY=1. 150 ms is the target, and 140 to 152 ms were measured on a
-#: quiet machine; what fails here is a start that has become slow, on a machine with other things to do, too.
-READY_MICROSECONDS = 2 * 150_000
+#: quiet machine; what fails here is a start that waits for something, also on a machine with much else to do.
+READY_MICROSECONDS = 1_000_000
 TRIES = 5
 
 
