@@ -23,6 +23,8 @@ static __always_inline struct arp_heard *arp_heard_slot(void)
 /* The command that sends a frame, as two words of a key. */
 static __always_inline void na_read_command(__u64 *words)
 {
+	/* Linux 6.1 leaves what lies behind the name's end, which would make another key of it. */
+	words[0] = words[1] = 0;
 	bpf_get_current_comm(words, 2 * sizeof(*words));
 }
 
