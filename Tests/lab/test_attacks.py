@@ -13,7 +13,9 @@ from namespaces import stop
 from segment import QUIET
 from tools import installed
 
-CONFIGURATION = "[Limits]\nDedupIntervalSec=0\nRateLimitIntervalSec=1s\nRateLimitBurst=100000\n"
+# With memory for all that several hosts at once hear of a scan: of what is forgotten, the count begins anew.
+CONFIGURATION = ("[Limits]\nDedupIntervalSec=0\nRateLimitIntervalSec=1s\nRateLimitBurst=100000\n"
+                 "MaxMemory=524288\n")
 GATEWAY, VICTIM, ATTACKER = 1, 2, 3
 SCAN_TARGETS, FLOOD_REQUESTS, FLOOD_ANNOUNCEMENTS = 64, 5, 12
 SCAN_SECONDS, FLOOD_SECONDS = 10, 2
@@ -151,6 +153,8 @@ def scans(lab, peers, segment, scanner):
                 for counts in expected]
 
     assert lab.said(segment[ATTACKER]) in said_as("warning arp-scan by-process")
+    arp = next(detector for detector in lab.daemon.status()["detectors"] if detector["name"] == "arp")
+    assert arp["forgotten"] == 0, "how many were asked for was forgotten: see MaxMemory="
     for host in (segment[GATEWAY], segment[VICTIM], segment.switch):
         assert lab.said(host) in said_as("notice arp-scan received")
 
